@@ -1,0 +1,23 @@
+"""Fixtures shared by all tests."""
+from pathlib import Path
+
+import pytest
+
+
+def pytest_addoption(parser):
+    parser.addoption('--accept', action='store_true', help='write the golden files anew from what the tests got')
+
+
+@pytest.fixture
+def golden(request):
+    """Returns a function that compares a text with a golden file, or writes the file under ``--accept``."""
+    accept = request.config.getoption('--accept')
+
+    def compare(text: str, path: Path) -> None:
+        if accept:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(text, encoding='utf-8')
+        assert path.exists(), f'{path} is missing: look at the text, then run pytest --accept'
+        assert text == path.read_text(encoding='utf-8')
+
+    return compare
