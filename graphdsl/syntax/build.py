@@ -2,6 +2,8 @@
 from __future__ import annotations
 
 import ast
+import math
+import re
 
 from lark import Transformer, v_args
 
@@ -9,6 +11,8 @@ from graphdsl.diagnostics import Span, mistake
 from graphdsl.syntax import nodes
 
 _CONSTANTS = {'true': True, 'false': False, 'none': None}
+_RESERVED = frozenset('if else for in and or not true false none import'.split())
+_ESCAPES = frozenset('\\\'"abfnrtvxuUN01234567')
 
 
 def _span(meta) -> Span:
@@ -210,16 +214,29 @@ class TreeBuilder(Transformer):
     # Expressions
 
     def name(self, meta, children):
-        return nodes.Name(_span(meta), str(children[0]))
+        text = str(children[0])
+        if text in _RESERVED:       # the lexer takes it for a name where no keyword can stand
+            raise mistake('G001', f'`{text}` cannot stand here', _span(meta), reason='this word is reserved')
+        return nodes.Name(_span(meta), text)
 
     def number(self, meta, children):
         text = str(children[0])
         digits = text.replace('_', '')
-        return nodes.Number(_span(meta), int(digits) if digits.isdigit() else float(digits), text)
+        try:
+            value = int(digits) if digits.isdigit() else float(digits)
+            finite = math.isfinite(value)
+        except (ValueError, OverflowError):     # more digits than Python reads, or than a float holds
+            finite = False
+        if not finite:
+            raise mistake('G008', 'this number is too large', _span(meta))
+        return nodes.Number(_span(meta), value, text)
 
     def string(self, meta, children):
+        text = str(children[0])
         try:
-            return nodes.String(_span(meta), ast.literal_eval(str(children[0])))
+            if not _ESCAPES.issuperset(re.findall(r'\\(.)', text)):    # Python only warns
+                raise ValueError
+            return nodes.String(_span(meta), ast.literal_eval(text))
         except (SyntaxError, ValueError):
             raise mistake('G003', 'this string cannot be read', _span(meta), reason='an escape in it is wrong',
                           help=r'escapes are those of Python; a backslash itself is written \\') from None

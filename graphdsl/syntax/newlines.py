@@ -4,7 +4,8 @@ from __future__ import annotations
 from typing import Iterator
 
 from lark import Token
-from lark.exceptions import UnexpectedCharacters
+
+from graphdsl.diagnostics import Span, mistake
 
 _OPENING = {'LPAR', 'LSQB'}
 _CLOSING = {'RPAR', 'RSQB'}
@@ -32,7 +33,8 @@ class Newlines:
             elif token.type in _CLOSING:
                 depth = max(depth - 1, 0)
             if previous is not None and _touch(previous, token):
-                raise UnexpectedCharacters(previous + token, len(previous), token.line, token.column)
+                raise mistake('G001', f'`{token}` cannot stand here', Span(token.start_pos, token.end_pos),
+                              help=f'put a space between `{previous}` and `{token}`')
             previous = token
             yield token
 

@@ -6,10 +6,10 @@ import os
 from pathlib import Path
 from typing import Optional
 
-from lark import Lark, UnexpectedCharacters, UnexpectedInput, UnexpectedToken
+from lark import Lark, Tree, UnexpectedCharacters, UnexpectedInput, UnexpectedToken
 from lark.exceptions import VisitError
 
-from graphdsl.diagnostics import Diagnostic, GraphError, Mistake, Source, Span
+from graphdsl.diagnostics import Diagnostic, GraphError, Mistake, Source, Span, mistake
 from graphdsl.syntax import nodes
 from graphdsl.syntax.build import TreeBuilder
 from graphdsl.syntax.newlines import Newlines
@@ -28,9 +28,13 @@ def parse(source: Source) -> nodes.Braces:
         GraphError: With the first syntax error.
     """
     try:
-        return TreeBuilder().transform(_parser().parse(source.text))
+        tree = _parser().parse(source.text)
+        _check_depth(tree)
+        return TreeBuilder().transform(tree)
     except UnexpectedInput as error:
         raise GraphError([_explain(error, source)], source) from None
+    except Mistake as error:
+        raise GraphError([error.diagnostic], source) from None
     except VisitError as error:
         if not isinstance(error.orig_exc, Mistake):
             raise
@@ -60,6 +64,21 @@ def _cache_file() -> Optional[str]:
     except OSError:
         return None
     return str(folder / 'grammar.cache') if os.access(folder, os.W_OK) else None
+
+
+# So that all later walks over the tree may recurse.
+_DEEPEST = 100
+
+
+def _check_depth(tree: Tree) -> None:
+    level = [tree]
+    for _ in range(_DEEPEST):
+        level = [child for node in level for child in node.children if isinstance(child, Tree)]
+        if not level:
+            return
+    meta = level[0].meta
+    raise mistake('G009', 'this is nested too deeply', Span(meta.start_pos, meta.end_pos),
+                  reason=f'more than {_DEEPEST} levels', help='give a part of it a name')
 
 
 # What the parser waits for, in the language's words. The first entry whose terminals it all accepts wins.

@@ -1,0 +1,54 @@
+"""What is wrong with data, said in the words of the person who named it."""
+from __future__ import annotations
+
+import contextlib
+import os
+from typing import Iterator
+
+
+class DataError(Exception):
+    """Raised for data that cannot be used as asked. No source raises anything else for what its user got wrong.
+
+    Args:
+        message (str): What is wrong, and in which file.
+        help (str): The next step.
+    """
+
+    def __init__(self, message: str, help: str = ''):
+        self.message = message
+        self.help = help
+        super().__init__(message, help)
+
+    def __str__(self) -> str:
+        return f'{self.message}; {self.help}' if self.help else self.message
+
+
+@contextlib.contextmanager
+def reading(path: str | os.PathLike) -> Iterator[None]:
+    """Turns what the operating system says about a file into a :class:`DataError`."""
+    try:
+        yield
+    except FileNotFoundError:
+        raise DataError(f'there is no {path}', help='paths in a graph file start at its own folder') from None
+    except UnicodeDecodeError:
+        raise DataError(f'{path} is not text in UTF-8', help='save it as UTF-8') from None
+    except OSError as error:
+        raise DataError(f'{path} cannot be read: {error.strerror or error}') from error
+
+
+def check_whole(name: str, value: object, least: int) -> None:
+    """Refuses what is not an integer, or is too small."""
+    if isinstance(value, bool) or not hasattr(value, '__index__') or value < least:
+        raise DataError(f'{name} is {value!r}', help=f'it is a whole number from {least} upwards')
+
+
+def check_choice(name: str, value: object, choices: tuple) -> None:
+    """Refuses what is none of a few values."""
+    if value not in choices:
+        raise DataError(f'{name} is {value!r}', help='it is one of ' + listing(choices))
+
+
+def listing(values) -> str:
+    """Writes values one after the other, the first dozen of many."""
+    values = list(values)
+    return ', '.join(repr(value) for value in values[:12]) + (', ...' if len(values) > 12 else '')

@@ -1,0 +1,128 @@
+"""The datasets that come with scikit-learn: small, real, and there without a network."""
+from __future__ import annotations
+
+from typing import Optional
+
+import numpy
+
+from graphdsl.runtime.data.columns import Columns
+from graphdsl.runtime.data.errors import check_whole
+from graphdsl.runtime.data.split import part
+
+
+def digits(strip: Optional[int] = None, split: str = 'train', examples: Optional[int] = None, seed: int = 0) -> Columns:
+    """Gets handwritten digits, one by one or joined side by side into strips.
+
+    These are scikit-learn's 1797 images. A fifth of them, the same share of each class and always the same ones, is
+    kept for tests *before* they are joined: whatever the other arguments, no image is in both a training and a test
+    strip.
+
+    The columns have no names. An example is ``(image, labels)``:
+
+    * image: float32 of shape ``(1, 8, 8 * strip)`` with values in ``[0, 1]``;
+    * labels: int32 of shape ``(strip,)``, from left to right, in ``0..9``. Without ``strip``, a scalar.
+
+    Args:
+        strip (int): Number of digits in an image. By default, an image is one digit and its label a scalar.
+        split (str): ``'train'``, ``'test'`` or ``'all'``.
+        examples (int): Number of examples, each of digits drawn at random, with replacement, from those of the split.
+            By default single digits come once each, and of strips there are 6000, or 1000 for tests.
+        seed (int): Seed of the drawing.
+
+    Returns:
+        :class:`Columns`.
+
+    Raises:
+        DataError: For an argument of another kind.
+
+    """
+    from sklearn.datasets import load_digits
+
+    if strip is not None:
+        check_whole('strip', strip, least=1)
+    if examples is not None:
+        check_whole('examples', examples, least=1)
+    check_whole('seed', seed, least=0)
+
+    bunch = load_digits()
+    images = (bunch.images / 16).astype(numpy.float32)
+    labels = bunch.target.astype(numpy.int32)
+    rows = part(split, [images], labels)
+    if examples is None and strip in (None, 1):
+        chosen = rows[:, None]
+    else:
+        size = (examples or (1000 if split == 'test' else 6000), strip or 1)
+        chosen = rows[numpy.random.RandomState(seed).randint(len(rows), size=size)]
+    strips = images[chosen].transpose(0, 2, 1, 3).reshape(len(chosen), 1, 8, -1)
+    return Columns([strips, labels[chosen[:, 0] if strip is None else chosen]])
+
+
+def iris(split: str = 'train') -> Columns:
+    """Gets the iris flowers: 150 examples ``(features, label)`` in 3 classes.
+
+    * features: float32 of shape ``(4,)``, standardised: on the training part, each has mean 0 and standard deviation 1;
+    * label: int32 scalar. ``classes[1]`` of the dataset has the names of the classes.
+
+    The columns have no names. A fifth of each class, always the same examples, is for tests; an example that occurs
+    twice is on one side only.
+
+    Args:
+        split (str): ``'train'``, ``'test'`` or ``'all'``.
+
+    Returns:
+        :class:`Columns`.
+
+    Raises:
+        DataError: For another ``split``.
+
+    """
+    return _labelled('iris', split)
+
+
+def wine(split: str = 'train') -> Columns:
+    """Gets the wines: 178 examples ``(features, label)``, float32 of shape ``(13,)`` and int32 scalar, in 3 classes.
+
+    All else is as in :func:`iris`.
+
+    """
+    return _labelled('wine', split)
+
+
+def breast_cancer(split: str = 'train') -> Columns:
+    """Gets the tumours: 569 examples ``(features, label)``, float32 of shape ``(30,)`` and int32 scalar.
+
+    Label 0 is malignant, 1 is benign. All else is as in :func:`iris`.
+
+    """
+    return _labelled('breast_cancer', split)
+
+
+def diabetes(split: str = 'train') -> Columns:
+    """Gets the progress of 442 patients with diabetes: examples ``(features, target)``.
+
+    * features: float32 of shape ``(10,)``;
+    * target: float32 scalar.
+
+    Both are standardised: on the training part, each has mean 0 and standard deviation 1. A mean squared error of 1 is
+    therefore that of guessing the mean. All else is as in :func:`iris`.
+
+    """
+    from sklearn.datasets import load_diabetes
+
+    features, target = load_diabetes(return_X_y=True)
+    rows, train = part(split, [features]), part('train', [features])
+    return Columns([_standardised(features, train)[rows], _standardised(target, train)[rows]])
+
+
+def _labelled(name: str, split: str) -> Columns:
+    import sklearn.datasets
+
+    bunch = getattr(sklearn.datasets, 'load_' + name)()
+    labels = bunch.target.astype(numpy.int32)
+    rows, train = part(split, [bunch.data], labels), part('train', [bunch.data], labels)
+    return Columns([_standardised(bunch.data, train)[rows], labels[rows]],
+                   classes={1: tuple(str(name) for name in bunch.target_names)})
+
+
+def _standardised(values: numpy.ndarray, train: numpy.ndarray) -> numpy.ndarray:
+    return ((values - values[train].mean(axis=0)) / values[train].std(axis=0)).astype(numpy.float32)
