@@ -1,0 +1,44 @@
+"""A declarative language for training networks made of several models, on Chainer.
+
+    import graphdsl
+
+    graph = graphdsl.compile_file('strips.graph')
+    graph.trainer(out='result').run()
+
+Nothing here imports Chainer before a graph is compiled.
+"""
+from __future__ import annotations
+
+import importlib
+from typing import Any, Mapping
+
+from graphdsl.diagnostics import Diagnostic, GraphError, Source
+
+__version__ = '0.1.0'
+__all__ = ['CompiledGraph', 'Diagnostic', 'GraphError', 'check', 'compile', 'compile_file']
+
+_LAZY = {'compile': 'compile_text', 'compile_file': 'compile_file', 'CompiledGraph': 'CompiledGraph'}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _LAZY:
+        raise AttributeError(f'module {__name__!r} has no attribute {name!r}')
+    return getattr(importlib.import_module('graphdsl.compiled'), _LAZY[name])
+
+
+def check(text: str, params: Mapping[str, Any] = (), bind: Mapping[str, Any] = ()) -> tuple[Diagnostic, ...]:
+    """Checks a graph without running anything of it.
+
+    Args:
+        text: The graph.
+        params: Values of params by name.
+        bind: Objects that its imports stand for, by name.
+
+    Returns:
+        All errors and warnings, in the order of the text.
+    """
+    from graphdsl.driver import translate
+    try:
+        return translate(Source(text), dict(params), dict(bind)).warnings
+    except GraphError as error:
+        return error.diagnostics

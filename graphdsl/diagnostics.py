@@ -124,13 +124,16 @@ def render(diagnostic: Diagnostic, source: Source, style: Style = lambda text, r
         style: Called with each piece of text and its role (``error``, ``warning``, ``frame``, ``place``,
             ``help``); returns the text as it shall appear.
     """
-    line, column = source.position(diagnostic.span.start)
     severity = diagnostic.severity
+    headline = style(f'{severity}[{diagnostic.code}]', severity) + f': {diagnostic.message}'
+    if not source.text:
+        return '\n'.join([headline] + ([style(' = help', 'help') + f': {diagnostic.help}'] if diagnostic.help else []))
+    line, column = source.position(diagnostic.span.start)
     places = [(diagnostic.span, diagnostic.reason, severity)]
     places += [(place.span, place.text, 'place') for place in diagnostic.places]
     margin = len(str(max(source.position(span.start)[0] for span, _, _ in places)))
 
-    lines = [style(f'{severity}[{diagnostic.code}]', severity) + f': {diagnostic.message}',
+    lines = [headline,
              ' ' * margin + style('--> ', 'frame') + f'{source.name}:{line}:{column}',
              ' ' * margin + style(' |', 'frame')]
     for span, text, role in places:

@@ -25,6 +25,9 @@ _NEEDING_PYTHON = {'BinaryHierarchicalSoftmax', 'BlackOut', 'Classifier', 'Negat
 SEVERAL_RESULTS = {'broadcast', 'classification_summary', 'lstm', 'n_step_bigru', 'n_step_bilstm', 'n_step_birnn',
                    'n_step_gru', 'n_step_lstm', 'n_step_rnn', 'separate', 'slstm', 'split_axis', 'tree_lstm'}
 
+# These draw from the global random generators.
+RANDOM = {'dropout', 'gaussian', 'gumbel_softmax', 'rrelu', 'simplified_dropconnect', 'zoneout'}
+
 # Their second positional argument is an axis; a number written there usually means something else.
 REDUCTIONS = {'argmax', 'argmin', 'average', 'max', 'mean', 'min', 'prod', 'sum'}
 

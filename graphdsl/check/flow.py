@@ -2,7 +2,7 @@
 from __future__ import annotations
 
 import heapq
-from typing import Mapping, Sequence
+from typing import Iterable, Mapping, Sequence
 
 from graphdsl.check.graph import Assignment, Key, operands
 from graphdsl.diagnostics import Place, mistake
@@ -51,15 +51,15 @@ def _cycle(assignments, needs, left: set[int]):
                    help='a value of the minibatch before must be a `state`; otherwise cut the circle')
 
 
-def reaching(key: Key, maker: Mapping[Key, Assignment]) -> list[Assignment]:
-    """Returns the assignments that a value is computed by, in no particular order.
+def reaching(keys: Iterable[Key], maker: Mapping[Key, Assignment]) -> list[Assignment]:
+    """Returns the assignments that some values are computed by, in no particular order.
 
     Args:
-        key: The value.
+        keys: The values.
         maker: The assignment that makes each value.
     """
     found: dict[int, Assignment] = {}
-    pending = [key]
+    pending = list(keys)
     while pending:
         assignment = maker.get(pending.pop())
         if assignment is not None and id(assignment) not in found:

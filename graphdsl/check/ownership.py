@@ -119,7 +119,7 @@ class Ownership:
         self.models = {key: model_spans[key] for key, chain in chains.items() if has_parameters(chain)}
         self.called = {model for assignment in assignments for model in callees(assignment)}
         maker = {key: assignment for assignment in assignments for key in assignment.results}
-        self.reached = {loss: {model for a in flow.reaching(loss, maker) for model in callees(a)} & set(self.models)
+        self.reached = {loss: {model for a in flow.reaching([loss], maker) for model in callees(a)} & set(self.models)
                         for loss in losses}
 
     def duplicates(self) -> Iterator[Diagnostic]:
@@ -150,6 +150,7 @@ class Ownership:
                 if term.loss not in self.losses:
                     yield Diagnostic('G405', f'`{term.loss}` is not a loss', term.span,
                                      help=f'declare it with `loss {term.loss} = ...`')
+        yield from self._repeated()
         minimized = {term.loss for _, terms in self.terms() for term in terms}
         for loss, span in self.losses.items():
             if loss not in minimized:
@@ -159,6 +160,16 @@ class Ownership:
             for key, span in optimizer.owns:
                 if key not in reached and key in self.models:
                     yield self._unreached(key, span, terms)
+
+    def _repeated(self) -> Iterator[Diagnostic]:
+        for optimizer in self.declared:
+            seen: dict[Key, Span] = {}
+            for term in optimizer.named or ():
+                if term.loss in seen:
+                    yield Diagnostic('G405', f'this optimizer minimizes `{term.loss}` twice', term.span,
+                                     reason='again here', places=(Place(seen[term.loss], 'first here'),),
+                                     help=f'to count it twice, write `2 * {term.loss}`')
+                seen.setdefault(term.loss, term.span)
 
     def _unminimized(self, loss: Key, span: Span) -> Diagnostic:
         models = sorted(self.reached[loss])

@@ -78,8 +78,8 @@ def svhn(split: str = 'train'):
 def ptb_words(split: str = 'train') -> Columns:
     """Gets the words of the Penn Tree Bank, by :func:`chainer.datasets.get_ptb_words`, which downloads it once.
 
-    There is one column, without a name: an example is ``(word,)``, int32 scalar. The words stand in the order of the
-    text; :func:`chainer.datasets.get_ptb_words_vocabulary` gives their numbers.
+    There is one column, without a name: an example is ``(word,)``, int32 scalar. The words stand in the order of
+    the text; :func:`chainer.datasets.get_ptb_words_vocabulary` gives their numbers.
 
     Args:
         split (str): ``'train'`` (929589 words), ``'validation'`` (73760) or ``'test'`` (82430).

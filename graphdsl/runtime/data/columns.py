@@ -1,6 +1,7 @@
 """The dataset that the sources make."""
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Iterable, Mapping, Optional, Union
 
 import numpy
@@ -8,20 +9,22 @@ import numpy
 from graphdsl.runtime.data.errors import DataError
 
 
+@dataclass(frozen=True, init=False, repr=False, eq=False)
 class Columns:
     """Dataset of tuples from arrays of equal length, which may have names.
 
-    It is what :class:`chainer.datasets.TupleDataset` and :class:`chainer.datasets.DictDataset` are, in one: an example
-    is always a tuple with one value per array, so iterators and :func:`chainer.dataset.concat_examples` take it as
-    they take a ``TupleDataset``; the names stand beside the examples, not in each of them. It doesn't change: the
-    values that it gives are read-only views of its arrays.
+    It is what :class:`chainer.datasets.TupleDataset` and :class:`chainer.datasets.DictDataset` are, in one: an
+    example is always a tuple with one value per array, so iterators and :func:`chainer.dataset.concat_examples`
+    take it as they take a ``TupleDataset``; the names stand beside the examples, not in each of them. It doesn't
+    change: the values that it gives are read-only views of its arrays.
 
-    ``Columns([images, labels])`` has columns without names, ``Columns({'x': images, 't': labels})`` has named ones.
+    ``Columns([images, labels])`` has columns without names, ``Columns({'x': images, 't': labels})`` has named
+    ones.
 
     Args:
         arrays (sequence of arrays or dict): The columns. The first axis counts the examples.
-        classes (dict): Names of the classes of a column of integers, in the order of their numbers, by the column's
-            name in its source, or by its place where columns have no names.
+        classes (dict): Names of the classes of a column of integers, in the order of their numbers, by the
+            column's name in its source, or by its place where columns have no names.
 
     Attributes:
         arrays (tuple of numpy.ndarray): The columns, read-only.
@@ -29,15 +32,13 @@ class Columns:
         classes (dict): As given.
 
     Raises:
-        DataError: If there is no array, or the lengths differ.
+        DataError: If there is no array or no example, or the lengths differ.
 
     """
 
-    __slots__ = ('arrays', 'columns', 'classes')
-
     arrays: tuple[numpy.ndarray, ...]
     columns: Optional[tuple[str, ...]]
-    classes: dict
+    classes: dict[Union[str, int], tuple[str, ...]]
 
     def __init__(self, arrays: Union[Iterable, Mapping], classes: Optional[Mapping] = None):
         named = isinstance(arrays, Mapping)
@@ -49,6 +50,8 @@ class Columns:
             sizes = zip(columns or range(len(arrays)), arrays)
             raise DataError('the columns have different lengths: ' + ', '.join(
                 f'{name} {len(array) if array.ndim else "is a single number"}' for name, array in sizes))
+        if not len(arrays[0]):
+            raise DataError('there are no examples')
         for name, value in (('arrays', arrays), ('columns', columns), ('classes', dict(classes or {}))):
             object.__setattr__(self, name, value)
 
@@ -61,15 +64,6 @@ class Columns:
         if isinstance(index, (list, numpy.ndarray)):
             return [self[i] for i in numpy.arange(len(self))[index]]
         return tuple([array[index] for array in self.arrays])
-
-    def __setattr__(self, name, value):
-        raise AttributeError('Columns cannot be changed')
-
-    __delattr__ = __setattr__
-
-    def __reduce__(self):
-        arrays = self.arrays if self.columns is None else dict(zip(self.columns, self.arrays))
-        return Columns, (arrays, self.classes)
 
     def __repr__(self) -> str:
         names = self.columns or range(len(self.arrays))

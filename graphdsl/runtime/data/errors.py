@@ -26,6 +26,8 @@ class DataError(Exception):
 @contextlib.contextmanager
 def reading(path: str | os.PathLike) -> Iterator[None]:
     """Turns what the operating system says about a file into a :class:`DataError`."""
+    if not isinstance(path, (str, os.PathLike)):
+        raise DataError(f'{path!r} is not a path', help='write it as a string')
     try:
         yield
     except FileNotFoundError:

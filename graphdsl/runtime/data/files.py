@@ -9,7 +9,7 @@ from typing import Optional, Sequence, Union
 import numpy
 
 from graphdsl.runtime.data.columns import Columns
-from graphdsl.runtime.data.errors import DataError, check_choice, listing, reading
+from graphdsl.runtime.data.errors import DataError, check_choice, check_whole, listing, reading
 from graphdsl.runtime.data.split import SPLITS, part
 
 _Path = Union[str, os.PathLike]
@@ -24,7 +24,8 @@ def images(path: _Path, *, size: Optional[Sequence[int]] = None, gray: bool = Fa
     ``(image, label)``. Without subfolders it is ``(image,)``. The columns have no names.
 
     * image: float32 of shape ``(3, height, width)``, or ``(1, height, width)`` for ``gray``, values in ``[0, 1]``;
-    * label: int32 scalar, the place of the subfolder in sorted order. ``classes[1]`` of the dataset has their names.
+    * label: int32 scalar, the place of the subfolder in sorted order. ``classes[1]`` of the dataset has their
+      names.
 
     Images are ordered by class and path. Transparency is dropped, the orientation that a camera notes is applied.
     Files are images if they end in bmp, gif (the first frame), jpeg, jpg, pgm, png, ppm, tif, tiff or webp; other
@@ -32,23 +33,24 @@ def images(path: _Path, *, size: Optional[Sequence[int]] = None, gray: bool = Fa
 
     Args:
         path (str or path-like): The folder.
-        size (tuple of ints): Height and width to which every image is resized, whatever its proportions. By default
-            all must have one size already.
+        size (tuple of ints): Height and width to which every image is resized, whatever its proportions. By
+            default all must have one size already.
         gray (bool): If ``True``, images have one channel, otherwise the three of RGB.
-        split (str): ``'all'``, or ``'train'`` or ``'test'`` for four fifths or one fifth of the images of each class,
-            always the same; equal images are on one side only.
-        like (str or path-like): Another folder, whose subfolders give the numbers of the classes: give the training
-            folder for a test folder of its own, so that a number means the same class in both.
+        split (str): ``'all'``, or ``'train'`` or ``'test'`` for four fifths or one fifth of the images of each
+            class, always the same; equal images are on one side only.
+        like (str or path-like): Another folder, whose subfolders give the numbers of the classes: give the
+            training folder for a test folder of its own, so that a number means the same class in both.
 
     Returns:
         :class:`Columns`.
 
     Raises:
-        DataError: If there is no such folder, or no image in it or in one of its subfolders; if there are images both
-            beside and in subfolders; for a broken image, one with more than 8 bits per channel, or one of another size
-            where none is given; for a class that ``like`` hasn't.
+        DataError: If there is no such folder, or no image in it or in one of its subfolders; if there are images
+            both beside and in subfolders; for a broken image, one with more than 8 bits per channel, or one of
+            another size where none is given; for a class that ``like`` hasn't.
 
     """
+    check_choice('split', split, SPLITS)
     if size is not None and (not isinstance(size, (tuple, list)) or len(size) != 2):
         raise DataError(f'size is {size!r}', help='give height and width: size=(32, 32)')
     for length in size or ():
@@ -69,7 +71,8 @@ def images(path: _Path, *, size: Optional[Sequence[int]] = None, gray: bool = Fa
                             help='it has ' + (listing(names) or 'none'))
         found = _image_files(folder, '**/*')
         if not found:
-            raise DataError(f'there is no image in {folder}', help='images end in ' + ' '.join(sorted(_EXTENSIONS)))
+            raise DataError(f'there is no image in {folder}',
+                            help='images end in ' + ', '.join(sorted(_EXTENSIONS)))
         files += found
         labels += [names.index(folder.name)] * len(found)
 
@@ -83,14 +86,15 @@ def text(path: _Path, *, split: str = 'all', like: Optional[_Path] = None) -> Co
     """Reads a text as one long column of characters, each an int32 number.
 
     The column has no name. Characters are numbered from 0 in the order of their code points; ``classes[0]`` of the
-    dataset has them: ``''.join(data.classes[0][i] for i in data.arrays[0])`` is the text. Ends of lines are ``'\\n'``.
+    dataset has them: ``''.join(data.classes[0][i] for i in data.arrays[0])`` is the text. Ends of lines are
+    ``'\\n'``.
 
     Args:
         path (str or path-like): The file, in UTF-8.
-        split (str): ``'all'``, or ``'train'`` or ``'test'`` for the first four fifths or the last fifth of the text.
-            Both number the characters of the whole text.
-        like (str or path-like): Another text, whose characters are numbered: give the training text for a test text
-            of its own, so that a number means the same character in both.
+        split (str): ``'all'``, or ``'train'`` or ``'test'`` for the first four fifths or the last fifth of the
+            text. Both number the characters of the whole text.
+        like (str or path-like): Another text, whose characters are numbered: give the training text for a test
+            text of its own, so that a number means the same character in both.
 
     Returns:
         :class:`Columns`.

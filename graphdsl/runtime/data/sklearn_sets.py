@@ -10,12 +10,13 @@ from graphdsl.runtime.data.errors import check_whole
 from graphdsl.runtime.data.split import part
 
 
-def digits(strip: Optional[int] = None, split: str = 'train', examples: Optional[int] = None, seed: int = 0) -> Columns:
+def digits(strip: Optional[int] = None, split: str = 'train', examples: Optional[int] = None,
+           seed: int = 0) -> Columns:
     """Gets handwritten digits, one by one or joined side by side into strips.
 
-    These are scikit-learn's 1797 images. A fifth of them, the same share of each class and always the same ones, is
-    kept for tests *before* they are joined: whatever the other arguments, no image is in both a training and a test
-    strip.
+    These are scikit-learn's 1797 images. A fifth of them, the same share of each class and always the same ones,
+    is kept for tests *before* they are joined: whatever the other arguments, no image is in both a training and a
+    test strip.
 
     The columns have no names. An example is ``(image, labels)``:
 
@@ -25,8 +26,9 @@ def digits(strip: Optional[int] = None, split: str = 'train', examples: Optional
     Args:
         strip (int): Number of digits in an image. By default, an image is one digit and its label a scalar.
         split (str): ``'train'``, ``'test'`` or ``'all'``.
-        examples (int): Number of examples, each of digits drawn at random, with replacement, from those of the split.
-            By default single digits come once each, and of strips there are 6000, or 1000 for tests.
+        examples (int): Number of examples. Digits are drawn at random, but at each place of a strip all come once
+            before one comes again. By default, single digits come once each, and of longer strips there are 6000,
+            or 1000 for tests.
         seed (int): Seed of the drawing.
 
     Returns:
@@ -51,20 +53,27 @@ def digits(strip: Optional[int] = None, split: str = 'train', examples: Optional
     if examples is None and strip in (None, 1):
         chosen = rows[:, None]
     else:
-        size = (examples or (1000 if split == 'test' else 6000), strip or 1)
-        chosen = rows[numpy.random.RandomState(seed).randint(len(rows), size=size)]
+        chosen = _drawn(rows, examples or (1000 if split == 'test' else 6000), strip or 1, seed)
     strips = images[chosen].transpose(0, 2, 1, 3).reshape(len(chosen), 1, 8, -1)
     return Columns([strips, labels[chosen[:, 0] if strip is None else chosen]])
+
+
+def _drawn(rows: numpy.ndarray, examples: int, strip: int, seed: int) -> numpy.ndarray:
+    random = numpy.random.RandomState(seed)
+    turns = -(-examples // len(rows))
+    return numpy.stack([numpy.concatenate([random.permutation(rows) for _ in range(turns)])[:examples]
+                        for _ in range(strip)], axis=1)
 
 
 def iris(split: str = 'train') -> Columns:
     """Gets the iris flowers: 150 examples ``(features, label)`` in 3 classes.
 
-    * features: float32 of shape ``(4,)``, standardised: on the training part, each has mean 0 and standard deviation 1;
+    * features: float32 of shape ``(4,)``, standardised: on the training part, each has mean 0 and standard
+      deviation 1;
     * label: int32 scalar. ``classes[1]`` of the dataset has the names of the classes.
 
-    The columns have no names. A fifth of each class, always the same examples, is for tests; an example that occurs
-    twice is on one side only.
+    The columns have no names. A fifth of each class, always the same examples, is for tests; an example that
+    occurs twice is on one side only.
 
     Args:
         split (str): ``'train'``, ``'test'`` or ``'all'``.
@@ -80,9 +89,9 @@ def iris(split: str = 'train') -> Columns:
 
 
 def wine(split: str = 'train') -> Columns:
-    """Gets the wines: 178 examples ``(features, label)``, float32 of shape ``(13,)`` and int32 scalar, in 3 classes.
+    """Gets the wines: 178 examples ``(features, label)``, float32 of shape ``(13,)`` and int32 scalar.
 
-    All else is as in :func:`iris`.
+    There are 3 classes. All else is as in :func:`iris`.
 
     """
     return _labelled('wine', split)
@@ -103,8 +112,8 @@ def diabetes(split: str = 'train') -> Columns:
     * features: float32 of shape ``(10,)``;
     * target: float32 scalar.
 
-    Both are standardised: on the training part, each has mean 0 and standard deviation 1. A mean squared error of 1 is
-    therefore that of guessing the mean. All else is as in :func:`iris`.
+    Both are standardised: on the training part, each has mean 0 and standard deviation 1. A mean squared error of
+    1 is therefore that of guessing the mean. All else is as in :func:`iris`.
 
     """
     from sklearn.datasets import load_diabetes

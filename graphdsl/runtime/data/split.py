@@ -1,6 +1,7 @@
 """One way to split examples into training and test data."""
 from __future__ import annotations
 
+import hashlib
 from typing import Optional, Sequence
 
 import numpy
@@ -34,7 +35,7 @@ def part(split: str, contents: Sequence[numpy.ndarray], classes: Optional[numpy.
     if split == 'all':
         return numpy.arange(size)
     groups: dict[bytes, int] = {}
-    group = numpy.array([groups.setdefault(b''.join([content[i].tobytes() for content in contents]), len(groups))
+    group = numpy.array([groups.setdefault(_digest([content[i] for content in contents]), len(groups))
                          for i in range(size)], dtype=int)
 
     order = numpy.random.RandomState(0).permutation(len(groups))
@@ -47,3 +48,7 @@ def part(split: str, contents: Sequence[numpy.ndarray], classes: Optional[numpy.
         raise DataError(f'there are too few different examples to split: {len(groups)}',
                         help='name a file for training and another for tests')
     return numpy.flatnonzero(numpy.isin(group, test, invert=split == 'train'))
+
+
+def _digest(values: Sequence[numpy.ndarray]) -> bytes:
+    return hashlib.blake2b(b''.join([value.tobytes() for value in values]), digest_size=16).digest()

@@ -25,8 +25,8 @@ def npz(path: _Path, *, split: str = 'all', **columns: str) -> Columns:
 
     Args:
         path (str or path-like): The file.
-        split (str): ``'all'``, or ``'train'`` or ``'test'`` for four fifths or one fifth of the examples, always the
-            same; equal examples are on one side only.
+        split (str): ``'all'``, or ``'train'`` or ``'test'`` for four fifths or one fifth of the examples, always
+            the same; equal examples are on one side only.
         columns (str): Names of arrays, by the names that the columns shall have.
 
     Returns:
@@ -41,12 +41,13 @@ def npz(path: _Path, *, split: str = 'all', **columns: str) -> Columns:
         if not isinstance(array, str):
             raise DataError(f'column {name} is {array!r}', help='give the name of one array of the file')
     with reading(path), _opened(path) as file:
-        arrays = {name: _array(path, file, array) for name, array in (columns or {n: n for n in file.files}).items()}
+        columns = columns or {array: array for array in file.files}
+        arrays = {name: _array(path, file, array) for name, array in columns.items()}
     try:
         whole = Columns(arrays)
     except DataError as error:
         raise DataError(f'{path}: {error.message}',
-                        help='choose arrays of one length: npz("...", x="x_train", t="y_train")') from None
+                        help='choose the arrays: npz("...", x="x_train", t="y_train")') from None
     if split == 'all':
         return whole
     rows = part(split, whole.arrays)
@@ -56,7 +57,10 @@ def npz(path: _Path, *, split: str = 'all', **columns: str) -> Columns:
 def _opened(path: _Path) -> numpy.lib.npyio.NpzFile:
     if os.path.isfile(path) and not zipfile.is_zipfile(path):
         raise DataError(f'{path} is not an npz file', help='write one with numpy.savez("...", x=..., t=...)')
-    return numpy.load(path, allow_pickle=False)
+    try:
+        return numpy.load(path, allow_pickle=False)
+    except zipfile.BadZipFile as error:
+        raise DataError(f'{path} is damaged: {error}') from None
 
 
 def _array(path: _Path, file: numpy.lib.npyio.NpzFile, name: str) -> numpy.ndarray:
@@ -80,22 +84,22 @@ def csv(path: _Path, *, split: str = 'all', labels: Union[str, Sequence[str]] = 
         delimiter: str = ',', **columns: Union[str, Sequence[str]]) -> Columns:
     """Reads a text file of columns, whose first line names them.
 
-    By default every column of the file is a column of numbers, under its own name. Keyword arguments choose, rename
-    and join: ``csv('iris.csv', x=['length', 'width'], t='species', labels='species')`` has a column ``x`` of vectors
-    with 2 elements and a column ``t`` of scalars. The list gives the order of the elements; ``x=['length']`` is a
-    vector with one element.
+    By default every column of the file is a column of numbers, under its own name. Keyword arguments choose,
+    rename and join: ``csv('iris.csv', x=['length', 'width'], t='species', labels='species')`` has a column ``x``
+    of vectors with 2 elements and a column ``t`` of scalars. The list gives the order of the elements;
+    ``x=['length']`` is a vector with one element.
 
     A column is int32 if all its cells are integers (int64 if they are large), otherwise float32; so is a vector.
-    Text is numbered if asked for by ``labels``: int32, counted from 0 in sorted order (of the numbers, where all are
-    integers). ``classes`` of the dataset has the texts, by the column's name in the file.
+    Text is numbered if asked for by ``labels``: int32, counted from 0 in sorted order (of the numbers, where all
+    are integers). ``classes`` of the dataset has the texts, by the column's name in the file.
 
     Args:
         path (str or path-like): The file, in UTF-8. Empty lines don't count, nor do blanks around a cell.
         split (str): ``'all'``, or ``'train'`` or ``'test'`` for four fifths or one fifth of the lines, always the
             same: the same share of all labels; equal lines are on one side only.
         labels (str or list of str): Columns of the file whose cells are names of classes.
-        like (str or path-like): Another such file, whose labels are numbered: give the training file for a test file
-            of its own, so that a number means the same class in both.
+        like (str or path-like): Another such file, whose labels are numbered: give the training file for a test
+            file of its own, so that a number means the same class in both.
         delimiter (str): The character between two cells.
         columns (str or list of str): Columns of the file, by the names that they shall have in the dataset.
 
@@ -103,21 +107,22 @@ def csv(path: _Path, *, split: str = 'all', labels: Union[str, Sequence[str]] = 
         :class:`Columns` with names.
 
     Raises:
-        DataError: If the file is missing or has no lines; for a line with more or fewer cells than the first; for a
-            cell that is not a finite number, or an empty one; for a column that the file hasn't; for a label that
-            ``like`` hasn't. The message has the line and the column.
+        DataError: If the file is missing or has no lines; for a line with more or fewer cells than the first; for
+            a cell that is not a finite number, or an empty one; for a column that the file hasn't; for a label
+            that ``like`` hasn't. The message has the line and the column.
 
     """
     table = _Table.read(path, delimiter)
     columns = columns or {name: name for name in table.header}
-    used = [name for column, names in columns.items() for name in _names(column, names)]
+    used = [name for column, names in columns.items() for name in _names(f'column {column}', names)]
     labels = _names('labels', labels) if labels else ()
     for label in labels:
         if label not in used:
             raise DataError(f'labels names {label!r}, but no column is made of it',
                             help='use names of the file: csv("...", t="species", labels="species")')
     if like is not None and not labels:
-        raise DataError('like numbers labels, and there are none', help='name the columns of classes: labels="..."')
+        raise DataError('like numbers labels, and there are none',
+                        help='name the columns of classes: labels="..."')
 
     model = table if like is None else _Table.read(like, delimiter)
     classes = {label: model.classes(label) for label in labels}
@@ -125,14 +130,16 @@ def csv(path: _Path, *, split: str = 'all', labels: Union[str, Sequence[str]] = 
               for name in used}
     strata = numpy.unique([values[label] for label in labels], axis=1, return_inverse=True)[1] if labels else None
     rows = part(split, list(values.values()), strata)
-    return Columns({column: (values[names] if isinstance(names, str) else _vectors([values[n] for n in names]))[rows]
-                    for column, names in columns.items()}, classes=classes)
+    arrays = {column: values[names] if isinstance(names, str) else _vectors([values[name] for name in names])
+              for column, names in columns.items()}
+    return Columns({column: array[rows] for column, array in arrays.items()}, classes=classes)
 
 
 def _names(argument: str, value: object) -> tuple[str, ...]:
     names = (value,) if isinstance(value, str) else value
     if not isinstance(names, (list, tuple)) or not names or not all(isinstance(name, str) for name in names):
-        raise DataError(f'{argument} is {value!r}', help='give the name of a column of the file, or a list of names')
+        raise DataError(f'{argument} is {value!r}',
+                        help='give the name of a column of the file, or a list of names')
     return tuple(names)
 
 
@@ -165,7 +172,7 @@ class _Table:
                         rows.append([cell.strip() for cell in row])
                         lines.append(cells.line_num)
             except CSVError as error:
-                raise DataError(f'{path}, line {cells.line_num}: {error}') from None
+                raise DataError(f'{path}, line {cells.line_num}: {error}', help='is a quote missing?') from None
         if not rows:
             raise DataError(f'{path} is empty', help='its first line names the columns, examples follow')
         table = cls(path, rows[0], rows[1:], lines[1:])
@@ -179,8 +186,9 @@ class _Table:
                             help='put a line with the names on top')
         for i, name in enumerate(header):
             if not name or name in header[:i]:
-                raise DataError(f'{self.path}, line {first}: column {i + 1} has ' + (
-                    f'the name {name!r} of another' if name else 'no name'), help='give each column a name of its own')
+                what = f'is one more {name!r}' if name else 'has no name'
+                raise DataError(f'{self.path}, line {first}: column {i + 1} {what}',
+                                help='give each column a name of its own')
         if not self.rows:
             raise DataError(f'{self.path} has no examples below the names of its columns')
         for row, line in zip(self.rows, self.lines):
@@ -234,7 +242,7 @@ def _number(cell: str) -> Union[int, float]:
     if '_' in cell:
         raise ValueError('an underscore is for Python only')
     try:
-        return int(cell)
+        number = int(cell)
     except ValueError:
         number = float(cell)
     if not abs(number) <= numpy.finfo(numpy.float32).max:

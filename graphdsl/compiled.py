@@ -1,0 +1,69 @@
+"""What Python code gets from the compiler."""
+from __future__ import annotations
+
+import itertools
+import linecache
+import os
+from typing import Any, Mapping, Union
+
+from graphdsl.diagnostics import Diagnostic, Source
+from graphdsl.driver import Compilation, read, translate
+from graphdsl.plan.plan import Plan
+from graphdsl.runtime.origin import Origin
+from graphdsl.runtime.program import Program
+
+_numbers = itertools.count(1)
+
+
+class CompiledGraph(Program):
+    """A compiled graph: its models and optimizers, ready to train.
+
+    Args:
+        compilation: What the phases made of the file.
+        bind: Objects that its imports stand for.
+
+    Attributes:
+        source (str): Text of the generated Python module.
+        plan (Plan): What an iteration computes, differentiates and updates.
+        losses (tuple of str): Names of the losses, as they are reported.
+        warnings (tuple of Diagnostic): What is odd about the file.
+
+    See :class:`graphdsl.runtime.Program` for the other attributes.
+    """
+
+    def __init__(self, compilation: Compilation, bind: Mapping[str, Any] = ()):
+        self.source: str = compilation.module.text
+        self.plan: Plan = compilation.plan
+        self.losses = tuple(map(str, compilation.graph.losses))
+        self.warnings: tuple[Diagnostic, ...] = compilation.warnings
+        filename = f'<graphdsl {next(_numbers)}: {compilation.source.name}>'
+        # Tracebacks and inspect find the generated lines here.
+        linecache.cache[filename] = (len(self.source), None, self.source.splitlines(True), filename)
+        namespace = {'__name__': 'graphdsl_module', '__file__': filename, **dict(bind)}
+        exec(compile(self.source, filename, 'exec'), namespace)
+        reports = {str(key): a.span for a in compilation.graph.assignments for key in a.results}
+        super().__init__(namespace, Origin(filename, compilation.source, compilation.module.spans, reports))
+
+
+def compile_text(text: str, params: Mapping[str, Any] = (), bind: Mapping[str, Any] = ()) -> CompiledGraph:
+    """Compiles a graph from a string.
+
+    Args:
+        text: The graph.
+        params: Values of params, in place of their defaults.
+        bind: What the names of `import` statements stand for: links, functions, datasets of your own.
+
+    Returns:
+        Models that are initialised, from NumPy's global random generator, and optimizers that are set up.
+
+    Raises:
+        GraphError: If there is anything wrong with it; `str` of the exception shows where.
+    """
+    return CompiledGraph(translate(Source(text), dict(params), dict(bind)), dict(bind))
+
+
+def compile_file(path: Union[str, os.PathLike], params: Mapping[str, Any] = (),
+                 bind: Mapping[str, Any] = ()) -> CompiledGraph:
+    """Compiles a graph file; see :func:`graphdsl.compile`. Its paths are relative to its own folder."""
+    folder = os.path.dirname(os.path.abspath(path))
+    return CompiledGraph(translate(read(path), dict(params), dict(bind), folder), dict(bind))

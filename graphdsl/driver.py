@@ -1,0 +1,100 @@
+"""The whole pipeline: text to tree to graph to plan to Python to a program."""
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Mapping, Optional, Union
+
+from graphdsl.diagnostics import Diagnostic, GraphError, Source, Span, mistake
+
+
+@dataclass(frozen=True)
+class Compilation:
+    """What each phase made of a file.
+
+    Attributes:
+        source: The text.
+        tree: Syntax tree, of :mod:`graphdsl.syntax.nodes`.
+        graph: Checked graph, of :mod:`graphdsl.check.graph`.
+        plan: Update plan, of :mod:`graphdsl.plan.plan`.
+        module: Generated module, of :mod:`graphdsl.emit.module`.
+        warnings: What is odd and not wrong.
+    """
+
+    source: Source
+    tree: Any
+    graph: Any
+    plan: Any
+    module: Any
+    warnings: tuple[Diagnostic, ...]
+
+
+def translate(source: Source, params: Mapping[str, Any] = (), bind: Mapping[str, Any] = (),
+              folder: Optional[str] = None) -> Compilation:
+    """Runs all phases up to the generated module; nothing of the file is executed.
+
+    Args:
+        source: The text.
+        params: Values of params by name.
+        bind: Objects that imports stand for, by name.
+        folder: What paths of the file are relative to; None leaves them as they are.
+
+    Raises:
+        GraphError: With all errors that were found.
+    """
+    from graphdsl.check.checker import check
+    from graphdsl.emit.module import emit
+    from graphdsl.plan.planner import plan
+    from graphdsl.syntax.parse import parse
+
+    tree = parse(source)
+    graph, diagnostics = check(tree, params, bind)
+    if graph is None:
+        raise GraphError(diagnostics, source)
+    update_plan = plan(graph)
+    module = emit(update_plan, source, bind, folder)
+    return Compilation(source, tree, graph, update_plan, module, diagnostics)
+
+
+def read(path: Union[str, os.PathLike]) -> Source:
+    """Reads a graph file.
+
+    Raises:
+        GraphError: If it cannot be read or is not UTF-8.
+    """
+    name = os.fspath(path)
+    try:
+        return Source(Path(path).read_bytes().decode('utf-8-sig'), name)
+    except OSError as error:
+        problem = f'{name} cannot be read: {error.strerror}'
+    except UnicodeDecodeError as error:
+        problem = f'{name} is not UTF-8: byte {error.start} is {error.object[error.start]:#04x}'
+    raise GraphError([mistake('G007', problem, Span(0, 0), help='name an existing .graph file, text in UTF-8').diagnostic],
+                     Source('', name))
+
+
+def phase(source: Source, name: str, params: Mapping[str, Any] = (), folder: Optional[str] = None) -> str:
+    """Returns what a phase makes of a file, as text.
+
+    Args:
+        source: The text.
+        name: ``'tree'``, ``'graph'``, ``'plan'`` or ``'python'``.
+        params: Values of params by name.
+        folder: What paths of the file are relative to.
+
+    Raises:
+        GraphError: With all errors that were found up to this phase.
+    """
+    from graphdsl.dump import dump
+    from graphdsl.syntax.parse import parse
+
+    if name == 'tree':
+        return dump(parse(source))
+    compilation = translate(source, params, folder=folder)
+    if name == 'graph':
+        return dump(compilation.graph)
+    if name == 'plan':
+        return json.dumps(compilation.plan.as_dict(), indent=2) + '\n'
+    return compilation.module.text

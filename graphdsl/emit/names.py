@@ -1,0 +1,50 @@
+"""Python names for the names of a graph."""
+from __future__ import annotations
+
+import keyword
+from typing import Iterable
+
+from graphdsl.check.graph import Key
+
+MODULE_NAMES = ('F', 'INPUTS', 'L', 'NAME', 'TRAIN', 'chainer', 'data', 'make_datasets', 'make_evaluate',
+                'make_models', 'make_optimizers', 'make_predict', 'make_update_core', 'runtime')
+FUNCTION_NAMES = ('batch', 'evaluate', 'models', 'optimizer', 'optimizers', 'parameters', 'predict', 'self', 'super',
+                  'update_core', 'updater', 'batch_size', 'range', 'float', 'i', 'p')
+
+
+class Identifiers:
+    """Gives each name of one Python scope an identifier that nothing else in the scope has.
+
+    Args:
+        reserved: Identifiers that the scope uses for itself.
+    """
+
+    def __init__(self, reserved: Iterable[str] = ()):
+        self._taken = {*MODULE_NAMES, *FUNCTION_NAMES, *reserved}
+        self._known: dict[tuple[str, str], str] = {}
+
+    def get(self, kind: str, name: str) -> str:
+        """Returns the identifier of a name; a model and a value may share a name and never an identifier."""
+        if (kind, name) not in self._known:
+            identifier = name
+            while identifier in self._taken or keyword.iskeyword(identifier):
+                identifier += '_'
+            self._taken.add(identifier)
+            self._known[kind, name] = identifier
+        return self._known[kind, name]
+
+    def value(self, key: Key) -> str:
+        """Returns the Python expression for a value: a variable, or a member of a dictionary."""
+        return member(self.get('value', key.base), key)
+
+    def model(self, key: Key) -> str:
+        return member(self.get('model', key.base), key)
+
+
+def member(identifier: str, key: Key) -> str:
+    return f'{identifier}[{", ".join(map(str, key.index))}]' if key.index else identifier
+
+
+def class_name(name: str) -> str:
+    """Turns ``residual_block`` into ``ResidualBlock``."""
+    return ''.join(word[:1].upper() + word[1:] for word in name.split('_')) or 'Chain'

@@ -1,0 +1,31 @@
+"""The options of a run, on the command line of graphdsl and of generated modules."""
+from __future__ import annotations
+
+from typing import Callable, Optional
+
+import click
+
+_OPTIONS = (
+    click.option('--epochs', type=click.IntRange(min=1), help='Train for so many epochs.'),
+    click.option('--iterations', type=click.IntRange(min=1), help='Train for so many iterations.'),
+    click.option('--out', type=click.Path(file_okay=False), default='result', show_default=True,
+                 help='Folder for the log and snapshots.'),
+    click.option('--seed', type=click.IntRange(0, 2 ** 32 - 1), help='Seed of the run, in place of the one of `train`.'),
+    click.option('--device', default='@numpy', show_default=True, help='Where to train: @numpy, @cupy:0, @intel64.'),
+)
+
+
+def run_options(command: Callable) -> Callable:
+    """Adds the options to a command."""
+    for option in reversed(_OPTIONS):
+        command = option(command)
+    return command
+
+
+def length_of(epochs: Optional[int], iterations: Optional[int]) -> Optional[tuple[int, str]]:
+    """Returns the length of a run as a trigger, None where the options leave it to the file."""
+    if epochs is not None and iterations is not None:
+        raise click.UsageError('a run has one length: give --epochs or --iterations')
+    if epochs is not None:
+        return epochs, 'epoch'
+    return (iterations, 'iteration') if iterations is not None else None

@@ -1,0 +1,81 @@
+"""Finds the line of the graph file that an exception of generated code comes from."""
+from __future__ import annotations
+
+import contextlib
+import linecache
+import re
+import traceback
+from typing import Iterator, Mapping
+
+from graphdsl.diagnostics import Diagnostic, GraphError, Place, Source, Span
+from graphdsl.runtime.data import DataError
+
+_LINE_COMMENT = re.compile(r'  # line \d+$')
+_REPORT = re.compile(r"'(.*)': ")
+
+
+class Origin:
+    """Where the lines of a generated module come from.
+
+    Args:
+        filename (str): The module's file name, as tracebacks show it.
+        source: The text that spans point into.
+        spans: Span of each line that has one, by its number.
+        reports: Span of each loss and metric by its name.
+    """
+
+    def __init__(self, filename: str, source: Source, spans: Mapping[int, Span], reports: Mapping[str, Span]):
+        self.filename = filename
+        self.source = source
+        self.spans = spans
+        self.reports = reports
+
+    @classmethod
+    def of_module(cls, filename: str) -> Origin:
+        """Makes the origin of a module that runs without its graph file: its lines say where they come from."""
+        lines = linecache.getlines(filename)
+        spans, reports, start = {}, {}, 0
+        for number, line in enumerate(lines, 1):
+            comment = _LINE_COMMENT.search(line.rstrip())
+            if comment:
+                code = line.lstrip()
+                spans[number] = Span(start + len(line) - len(code), start + comment.start())
+                report = _REPORT.match(code)
+                if report:
+                    reports[report[1]] = spans[number]
+            start += len(line)
+        return cls(filename, Source(''.join(lines), filename), spans, reports)
+
+    @contextlib.contextmanager
+    def errors(self) -> Iterator[None]:
+        """Turns an exception that passes a line of the module into a :class:`GraphError` at its place.
+
+        ``StopIteration`` passes unchanged: it is how an iterator says that it has come to its end.
+        """
+        try:
+            yield
+        except (GraphError, StopIteration):
+            raise
+        except Exception as error:
+            diagnostic = self.explain(error)
+            if diagnostic is None:
+                raise
+            raise GraphError([diagnostic], self.source) from error
+
+    def explain(self, error: Exception) -> Diagnostic | None:
+        """Returns the diagnostic of an exception, or None if it does not come from the module."""
+        frames = [frame.lineno for frame in traceback.extract_tb(error.__traceback__)
+                  if frame.filename == self.filename and frame.lineno in self.spans]
+        if not frames:
+            return None
+        *callers, last = (self.spans[line] for line in frames)
+        places = tuple(Place(span, 'called from here') for span in dict.fromkeys(callers) if span != last)
+        if isinstance(error, DataError):
+            return Diagnostic('G505', error.message, last, places=places, help=error.help)
+        return Diagnostic('G701', f'{type(error).__name__} while running this', last, reason=_summary(error),
+                          places=places)
+
+
+def _summary(error: Exception) -> str:
+    """Returns an exception's message on one line."""
+    return '; '.join(line.strip() for line in str(error).splitlines() if line.strip())

@@ -1,0 +1,42 @@
+"""What a generated module says about its inputs and its run."""
+from __future__ import annotations
+
+from typing import NamedTuple, Optional
+
+
+class Input(NamedTuple):
+    """A column of a stream.
+
+    Attributes:
+        name: Its name, ``'_'`` for a column that is not wanted.
+        dtype: Name of the dtype that arrays are cast to.
+        shape: Shape of one example, without the batch axis.
+        stream: The stream it comes from, ``'main'`` in a graph without data.
+    """
+
+    name: str
+    dtype: str
+    shape: tuple[int, ...]
+    stream: str
+
+
+class Train(NamedTuple):
+    """The settings of a run; intervals are triggers in Chainer's form, such as ``(1, 'epoch')``.
+
+    Attributes:
+        batch: Examples in a minibatch.
+        length: When to stop; None if the caller has to say.
+        seed: Of the order of examples, the initial weights and dropout.
+        evaluate, log, snapshot: How often.
+        stall: A report, whether it should fall, and how many evaluations it may stay without improving.
+        batches: Sizes of minibatches of streams that have their own, by stream.
+    """
+
+    batch: int
+    length: Optional[tuple[int, str]] = None
+    seed: int = 0
+    evaluate: tuple[int, str] = (1, 'epoch')
+    log: tuple[int, str] = (1, 'epoch')
+    snapshot: tuple[int, str] = (1, 'epoch')
+    stall: Optional[tuple[str, bool, int]] = None
+    batches: dict[str, int] = {}

@@ -1,0 +1,142 @@
+"""Training on a graph's own data: the Trainer, and the command line of a generated module."""
+from __future__ import annotations
+
+import sys
+import zlib
+from pathlib import Path
+from typing import Any, Callable, Mapping, Optional
+
+import chainer
+import numpy
+from chainer.backends import cuda
+from chainer.iterators import SerialIterator, ShuffleOrderSampler
+from chainer.training import Trainer, extensions, triggers
+
+from graphdsl.diagnostics import GraphError
+from graphdsl.runtime.progress import PrintProgress, final_report
+from graphdsl.runtime.program import Program
+
+
+def make_trainer(program: Program, out: str, length: Optional[tuple[int, str]] = None, device=None,
+                 seed: Optional[int] = None, progress: bool = True) -> Trainer:
+    """Makes a Trainer with a log, an evaluation of every test set, and snapshots.
+
+    Args:
+        program: The graph.
+        out: Folder of the results.
+        length: When to stop, such as ``(20, 'epoch')``; None takes the file's.
+        device: Where to train.
+        seed: Of the order of examples; None takes the file's.
+        progress: Whether to print a line for every entry of the log.
+
+    Raises:
+        GraphError: If the data cannot be read.
+        ValueError: If the file has no data or does not say how long to train, and neither does the caller.
+    """
+    settings = program.settings
+    length = length or settings.length
+    if length is None:
+        raise ValueError('the length of the run is not given: write `epochs 20` in `train`, or pass it')
+    datasets = program.datasets()
+    if not datasets:
+        raise ValueError('the graph has no data block: make a Trainer of your own with `updater(iterator)`')
+    seed = settings.seed if seed is None else seed
+    iterators = {name: SerialIterator(entries['train'], settings.batches.get(name, settings.batch),
+                                      order_sampler=ShuffleOrderSampler(random_state(seed, name)))
+                 for name, entries in datasets.items()}
+    updater = program.updater(iterators, device=device)
+    trainer = Trainer(updater, _stop_trigger(settings, length), out)
+    for name, entries in datasets.items():
+        for entry, dataset in entries.items():
+            if entry != 'train':
+                iterator = SerialIterator(dataset, settings.batch, repeat=False, shuffle=False)
+                prefix = 'validation' if entry == 'test' else entry
+                trainer.extend(program.evaluator(iterator, prefix, device=updater.device), name=prefix,
+                               trigger=IntervalAndEnd(settings.evaluate, length))
+    trainer.extend(extensions.LogReport(trigger=IntervalAndEnd(settings.log, length)))
+    if progress:
+        trainer.extend(PrintProgress(), trigger=IntervalAndEnd(settings.log, length))
+    trainer.extend(extensions.snapshot(n_retains=2), trigger=IntervalAndEnd(settings.snapshot, length))
+    return trainer
+
+
+class IntervalAndEnd(triggers.IntervalTrigger):
+    """Fires at an interval and at the end of the run, so that a short run is evaluated and logged too.
+
+    Args:
+        interval: Such as ``(1, 'epoch')``.
+        length: Of the run, likewise.
+    """
+
+    def __init__(self, interval: tuple[int, str], length: tuple[int, str]):
+        super().__init__(*interval)
+        self._length = length
+
+    def __call__(self, trainer) -> bool:
+        fires = super().__call__(trainer)
+        end, unit = self._length
+        return fires or (trainer.updater.iteration if unit == 'iteration' else trainer.updater.epoch) >= end
+
+
+def _stop_trigger(settings, length: tuple[int, str]):
+    if settings.stall is None:
+        return length
+    report, falling, evaluations = settings.stall
+    return triggers.EarlyStoppingTrigger(check_trigger=settings.evaluate, monitor=report, patience=evaluations,
+                                         mode='min' if falling else 'max', max_trigger=length)
+
+
+def random_state(seed: int, name: str) -> numpy.random.RandomState:
+    """Makes the generator of a stream from the seed of the run and the stream's name."""
+    return numpy.random.RandomState(zlib.crc32(f'{seed}/{name}'.encode()))
+
+
+def set_seed(seed: int) -> None:
+    """Seeds the generators of initial weights and dropout."""
+    numpy.random.seed(seed)
+    if cuda.available:
+        cuda.cupy.random.seed(seed)
+
+
+def train(make_program: Callable[[], Program], seed: Optional[int], default_seed: int, out: str,
+          **options: Any) -> None:
+    """Seeds, makes a program, trains it and prints what it came to.
+
+    Args:
+        make_program: Makes it; its initial weights are drawn here.
+        seed: Of the whole run; None takes ``default_seed``, the file's.
+        default_seed: As said.
+        out: Folder of the results.
+        options: Those of :func:`make_trainer`.
+    """
+    set_seed(default_seed if seed is None else seed)
+    program = make_program()
+    trainer = make_trainer(program, out, seed=seed, **options)
+    trainer.run(show_loop_exception_msg=False)
+    print(final_report(trainer.get_extension('LogReport').log, Path(out)))
+
+
+def main(module: Mapping[str, Any]) -> None:
+    """Trains a generated module that runs as a program.
+
+    Args:
+        module: Its names and values.
+    """
+    import click
+
+    from graphdsl.options import length_of, run_options
+
+    @click.command(help=f'Trains {module["NAME"]}.')
+    @run_options
+    def command(epochs, iterations, out, seed, device):
+        from graphdsl.runtime.origin import Origin
+        try:
+            train(lambda: Program(module, Origin.of_module(module['__file__'])), seed, module['TRAIN'].seed, out,
+                  length=length_of(epochs, iterations), device=device)
+        except GraphError as error:
+            print(error, file=sys.stderr)
+            sys.exit(1)
+        except ValueError as error:
+            raise click.UsageError(str(error)) from None
+
+    command()
