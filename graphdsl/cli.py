@@ -13,8 +13,8 @@ from typing import Any, Iterable, Optional
 import click
 
 from graphdsl import __version__
-from graphdsl.diagnostics import Diagnostic, GraphError, Source, render
-from graphdsl.options import length_of, run_options
+from graphdsl.diagnostics import Diagnostic, GraphError, Source, Span, render
+from graphdsl.options import checked_device, length_of, run_options
 
 _COLORS: dict[str, dict[str, Any]] = {
     'error': {'fg': 'red', 'bold': True}, 'warning': {'fg': 'yellow', 'bold': True},
@@ -112,9 +112,20 @@ def _train(compilation, length, out: str, seed: Optional[int], device: str) -> N
     from graphdsl.compiled import CompiledGraph
     from graphdsl.runtime.training import train
 
-    if length is None and compilation.graph.train.length is None:
+    graph = compilation.graph
+    if not graph.streams:
+        raise GraphError([Diagnostic('G506', 'this file has no data to train on', Span(0, 0),
+                                     help='add a block `data NAME { train = SOURCE }`, or train it from Python')],
+                         compilation.source)
+    if length is None and graph.train.length is None:
         raise click.UsageError('the file does not say how long to train: give --epochs or --iterations')
-    train(lambda: CompiledGraph(compilation), seed, compilation.graph.train.seed, out, length=length, device=device)
+    try:
+        train(lambda: CompiledGraph(compilation), seed, graph.train.seed, out, length=length,
+              device=checked_device(device))
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        raise click.ClickException(f'{error.filename or out} cannot be written: {error.strerror}') from None
 
 
 @main.command('check')

@@ -29,3 +29,13 @@ def length_of(epochs: Optional[int], iterations: Optional[int]) -> Optional[tupl
     if epochs is not None:
         return epochs, 'epoch'
     return (iterations, 'iteration') if iterations is not None else None
+
+
+def checked_device(name: str) -> str:
+    """Returns the name of a device, if there is such a device here."""
+    import chainer
+    try:
+        chainer.get_device(name)
+    except Exception as error:
+        raise click.BadParameter(f'{name!r} cannot be used here: {error}', param_hint='--device') from None
+    return name

@@ -123,7 +123,7 @@ class _Emitter:
             writer.line('"""Returns the function that does one iteration."""')
             self._bind_models(names, [*step.forward, *step.metrics])
             for number, backward in enumerate(step.backward):
-                models = ', '.join(f'models[{str(key)!r}]' for key in backward.models)
+                models = [f'models[{str(key)!r}]' for key in backward.models]
                 self._wrapped(f'{_parameters(step, number)} = runtime.parameters(', models, ')')
             writer.line()
             with writer.block('def update_core():'):
@@ -158,7 +158,7 @@ class _Emitter:
         self._dictionary('chainer.report(', step.reports, names, ')')
 
     def _backward(self, backward: BackwardPass, parameters: str, names: Identifiers) -> None:
-        losses = ', '.join(names.value(loss) for loss, _ in backward.losses)
+        losses = [names.value(loss) for loss, _ in backward.losses]
         weights = ''
         if any(weight != 1 for _, weight in backward.losses):
             weights = f', grad_outputs=[{", ".join(_weight(names, *term) for term in backward.losses)}]'
@@ -176,7 +176,7 @@ class _Emitter:
             elif keys == [Key(base, (i,)) for i in range(len(keys))]:
                 self.writer.line(f"{variable} = {{i: models[f'{base}[{{i}}]'] for i in range({len(keys)})}}")
             else:
-                members = ', '.join(f'{_index(key)}: models[{str(key)!r}]' for key in keys)
+                members = [f'{_index(key)}: models[{str(key)!r}]' for key in keys]
                 self._wrapped(f'{variable} = {{', members, '}')
 
     def _batch_size(self, names: Identifiers, assignments: list[Assignment]) -> None:
@@ -241,16 +241,18 @@ class _Emitter:
 
     # Layout
 
-    def _wrapped(self, head: str, items: str, tail: str) -> None:
+    def _wrapped(self, head: str, items: Iterable[str], tail: str) -> None:
         """Writes a line, or several where the items are too long for one."""
-        if len(head) + len(items) + len(tail) <= _WIDTH:
-            self.writer.line(head + items + tail)
+        items = list(items)
+        whole = head + ', '.join(items) + tail
+        if len(whole) <= _WIDTH:
+            self.writer.line(whole)
             return
         with self.writer.block(head):
             line = ''
-            for item in items.split(', '):
+            for item in items:
                 if line and len(line) + len(item) > _WIDTH:
-                    self.writer.line(line + ',')
+                    self.writer.line(f'{line},')
                     line = ''
                 line = f'{line}, {item}' if line else item
             self.writer.line(line)

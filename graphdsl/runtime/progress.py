@@ -21,7 +21,7 @@ def folded(entry: Mapping[str, Any]) -> dict[str, Any]:
 
 
 class PrintProgress(extension.Extension):
-    """Prints a line for every new entry of the log, with a header whenever its columns change.
+    """Prints a line for every new entry of the log, with a header whenever a column is new.
 
     Args:
         out: File to print to.
@@ -32,18 +32,18 @@ class PrintProgress(extension.Extension):
     def __init__(self, out=None):
         self._out = out
         self._printed = 0
-        self._header: Sequence[str] = ()
+        self._header: list[str] = []
 
     def __call__(self, trainer) -> None:
         out = self._out or sys.stdout
         log = trainer.get_extension('LogReport').log
         for entry in log[self._printed:]:
             values = folded(entry)
-            columns = _columns(values)
-            if columns != self._header:
-                self._header = columns
-                print('  '.join(f'{name:>{_width(name)}}' for name in columns), file=out)
-            print('  '.join(f'{_number(name, values[name]):>{_width(name)}}' for name in columns), file=out, flush=True)
+            if not set(self._header).issuperset(_columns(values)):
+                self._header = _columns({**dict.fromkeys(self._header), **values})
+                print('  '.join(f'{name:>{_width(name)}}' for name in self._header), file=out)
+            cells = (f'{_number(name, values[name]) if name in values else "":>{_width(name)}}' for name in self._header)
+            print('  '.join(cells).rstrip(), file=out, flush=True)
         self._printed = len(log)
 
     def serialize(self, serializer) -> None:
