@@ -78,7 +78,7 @@ def images(path: _Path, *, size: Optional[Sequence[int]] = None, gray: bool = Fa
 
     pixels = _pixels(files, size, gray)
     labels = numpy.array(labels, dtype=numpy.int32)
-    rows = part(split, [pixels], labels)
+    rows = part(split, [pixels], labels, shuffle=True)
     return Columns([pixels[rows], labels[rows]], classes={1: names}) if subfolders else Columns([pixels[rows]])
 
 

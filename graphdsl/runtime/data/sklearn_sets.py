@@ -14,9 +14,9 @@ def digits(strip: Optional[int] = None, split: str = 'train', examples: Optional
            seed: int = 0) -> Columns:
     """Gets handwritten digits, one by one or joined side by side into strips.
 
-    These are scikit-learn's 1797 images. A fifth of them, the same share of each class and always the same ones,
-    is kept for tests *before* they are joined: whatever the other arguments, no image is in both a training and a
-    test strip.
+    These are scikit-learn's 1797 images. Every fifth of each class is kept for tests *before* they are joined:
+    whatever the other arguments, no image is in both a training and a test strip. (They are in the order of their
+    13 writers, so each of these is in both parts.)
 
     The columns have no names. An example is ``(image, labels)``:
 
@@ -72,8 +72,8 @@ def iris(split: str = 'train') -> Columns:
       deviation 1;
     * label: int32 scalar. ``classes[1]`` of the dataset has the names of the classes.
 
-    The columns have no names. A fifth of each class, always the same examples, is for tests; an example that
-    occurs twice is on one side only.
+    The columns have no names. Every fifth example of each class is for tests; an example that occurs twice is on
+    one side only.
 
     Args:
         split (str): ``'train'``, ``'test'`` or ``'all'``.

@@ -11,17 +11,20 @@ from graphdsl.runtime.data.errors import DataError, check_choice
 SPLITS = ('train', 'test', 'all')
 
 
-def part(split: str, contents: Sequence[numpy.ndarray], classes: Optional[numpy.ndarray] = None) -> numpy.ndarray:
+def part(split: str, contents: Sequence[numpy.ndarray], classes: Optional[numpy.ndarray] = None,
+         shuffle: bool = False) -> numpy.ndarray:
     """Returns the places of the examples in one part of a dataset.
 
-    A fifth of the examples is for tests. The choice is random but always the same: it takes no seed, so that two
+    Every fifth example is for tests, counted class after class, from the third on. This takes no seed, so that two
     sources in one graph file, such as a training and a test set with different seeds, never share an example.
-    Examples of equal content, however often they occur, are on the same side.
+    Examples of equal content, however often they occur, count as one and are on one side.
 
     Args:
         split (str): ``'train'``, ``'test'`` or ``'all'``.
         contents (sequence of arrays): What makes two examples equal. The first axis counts the examples.
-        classes (array of ints): Classes of the examples. Each gives a fifth of its members.
+        classes (array of ints): Classes of the examples. By default, they are all of one.
+        shuffle (bool): If ``True``, the examples of a class are counted in a random order, always the same. It is
+            for data whose order may have a rhythm; in other data, their own order spreads the tests evenly.
 
     Returns:
         Ascending array of ints.
@@ -38,11 +41,10 @@ def part(split: str, contents: Sequence[numpy.ndarray], classes: Optional[numpy.
     group = numpy.array([groups.setdefault(_digest([content[i] for content in contents]), len(groups))
                          for i in range(size)], dtype=int)
 
-    order = numpy.random.RandomState(0).permutation(len(groups))
+    order = numpy.random.RandomState(0).permutation(len(groups)) if shuffle else numpy.arange(len(groups))
     if classes is not None:
         _, first = numpy.unique(group, return_index=True)
         order = order[numpy.argsort(classes[first[order]], kind='stable')]
-    # Every fifth of the shuffled examples, class after class: rare classes too give their share.
     test = order[2::5]
     if not len(test):
         raise DataError(f'there are too few different examples to split: {len(groups)}',

@@ -50,7 +50,7 @@ def npz(path: _Path, *, split: str = 'all', **columns: str) -> Columns:
                         help='choose the arrays: npz("...", x="x_train", t="y_train")') from None
     if split == 'all':
         return whole
-    rows = part(split, whole.arrays)
+    rows = part(split, whole.arrays, shuffle=True)
     return Columns({name: array[rows] for name, array in arrays.items()})
 
 
@@ -129,7 +129,7 @@ def csv(path: _Path, *, split: str = 'all', labels: Union[str, Sequence[str]] = 
     values = {name: table.numbered(name, classes[name], model.path) if name in classes else table.numbers(name)
               for name in used}
     strata = numpy.unique([values[label] for label in labels], axis=1, return_inverse=True)[1] if labels else None
-    rows = part(split, list(values.values()), strata)
+    rows = part(split, list(values.values()), strata, shuffle=True)
     arrays = {column: values[names] if isinstance(names, str) else _vectors([values[name] for name in names])
               for column, names in columns.items()}
     return Columns({column: array[rows] for column, array in arrays.items()}, classes=classes)
