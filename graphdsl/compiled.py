@@ -8,6 +8,7 @@ from typing import Any, Mapping, Union
 
 from graphdsl.diagnostics import Diagnostic, Source
 from graphdsl.driver import Compilation, read, translate
+from graphdsl.emit.module import binding_spans
 from graphdsl.plan.plan import Plan
 from graphdsl.runtime.origin import Origin
 from graphdsl.runtime.program import Program
@@ -41,8 +42,8 @@ class CompiledGraph(Program):
         linecache.cache[filename] = (len(self.source), None, self.source.splitlines(True), filename)
         namespace = {'__name__': 'graphdsl_module', '__file__': filename, **dict(bind)}
         exec(compile(self.source, filename, 'exec'), namespace)
-        reports = {str(key): a.span for a in compilation.graph.assignments for key in a.results}
-        super().__init__(namespace, Origin(filename, compilation.source, compilation.module.spans, reports))
+        spans = {str(key): span for key, span in binding_spans(compilation.graph).items()}
+        super().__init__(namespace, Origin(filename, compilation.source, compilation.module.spans, spans))
 
 
 def compile_text(text: str, params: Mapping[str, Any] = (), bind: Mapping[str, Any] = ()) -> CompiledGraph:

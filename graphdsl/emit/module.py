@@ -52,7 +52,7 @@ class _Emitter:
         self.source = source
         self.bound = bound
         self.folder = folder
-        self.spans = {key: a.span for a in self.graph.assignments for key in a.results}
+        self.spans = binding_spans(self.graph)
         self.writer = Writer(source)
         self.chains = Chains(self.writer, [name for name, _ in self.graph.imports])
 
@@ -266,6 +266,12 @@ class _Emitter:
             for key in keys:
                 self.writer.line(f'{str(key)!r}: {names.value(key)},', self.spans[key])
         self.writer.line('}' + tail)
+
+
+def binding_spans(graph: Graph) -> dict[Key, Span]:
+    """Returns where each value of a graph is bound."""
+    return {**{Key(i.name): i.span for i in graph.inputs},
+            **{key: assignment.span for assignment in graph.assignments for key in assignment.results}}
 
 
 def _parameters(step: Step, number: int) -> str:

@@ -18,7 +18,7 @@ def plan(graph: Graph) -> Plan:
     """
     maker = {key: assignment for assignment in graph.assignments for key in assignment.results}
     reports = [*graph.losses, *(metric.key for metric in graph.metrics)]
-    return Plan(graph, (_only_step(graph, maker),), _computation(graph, maker, _tested(graph, reports, maker)),
+    return Plan(graph, (_only_step(graph, maker),), _computation(graph, maker, reports),
                 _computation(graph, maker, graph.outputs))
 
 
@@ -64,12 +64,6 @@ def _is_free(metric: Key, available: set[Key], maker: Mapping[Key, Assignment]) 
 def _is_random(assignment: Assignment) -> bool:
     calls = (node.callee for node in walk(*assignment.stages) if isinstance(node, Apply))
     return any(isinstance(callee, Function) and callee.name in RANDOM for callee in calls)
-
-
-def _tested(graph: Graph, keys: Iterable[Key], maker: Mapping[Key, Assignment]) -> list[Key]:
-    """Returns the values whose inputs all come from streams with more than training data."""
-    tested = {s.name for s in graph.streams if len(s.datasets) > 1} if graph.streams else {None}
-    return [key for key in keys if set(_streams(graph, flow.reaching([key], maker))) <= tested]
 
 
 def _computation(graph: Graph, maker: Mapping[Key, Assignment], results: Iterable[Key]) -> Computation:

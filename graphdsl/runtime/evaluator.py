@@ -8,12 +8,14 @@ from chainer.dataset import convert
 from chainer.training import extensions
 
 from graphdsl.runtime.batches import convert_batch
+from graphdsl.runtime.seeds import generators_of_its_own
 
 
 class Evaluator(extensions.Evaluator):
     """Reports losses and metrics as ``validation/NAME``, averaged over all examples.
 
-    Unlike Chainer's, it weights minibatches by their size: the last one may be smaller.
+    Unlike Chainer's, it weights minibatches by their size, of which the last may be smaller, and draws random
+    numbers of its own, the same every time: how often it runs changes nothing about the training.
 
     Args:
         iterator: Iterator over the test data that does not repeat.
@@ -41,7 +43,7 @@ class Evaluator(extensions.Evaluator):
         columns = getattr(getattr(iterator, 'dataset', None), 'columns', None)
         totals: dict[str, Any] = {}
         examples = 0
-        with chainer.no_backprop_mode(), self._program.origin.errors():
+        with chainer.no_backprop_mode(), generators_of_its_own(), self._program.origin.errors():
             for batch in iterator:
                 values = self._program.evaluate(self._inputs(batch, columns))
                 examples += len(batch)

@@ -6,6 +6,8 @@ from typing import Callable, Iterable, Iterator
 import chainer
 import numpy
 
+from graphdsl.runtime.seeds import generators_of_its_own
+
 
 def initialize(models: Iterable[chainer.Link], compute: Callable[[], None]) -> None:
     """Gives every parameter its shape and its initial value.
@@ -18,10 +20,9 @@ def initialize(models: Iterable[chainer.Link], compute: Callable[[], None]) -> N
         compute: Calls all of them on zero examples.
     """
     open_parameters = [p for model in models for p in in_declared_order(model) if not p.is_initialized]
-    state = numpy.random.get_state()
-    with chainer.using_config('train', False), chainer.no_backprop_mode(), numpy.errstate(all='ignore'):
+    with generators_of_its_own(), chainer.using_config('train', False), chainer.no_backprop_mode(), \
+            numpy.errstate(all='ignore'):
         compute()
-    numpy.random.set_state(state)
     for parameter in open_parameters:
         if parameter.is_initialized:
             parameter.initialize(parameter.shape)

@@ -28,8 +28,6 @@ class Program:
         optimizers (dict): A :class:`chainer.Optimizer` by the name of each.
         inputs (tuple): What the graph reads.
         settings: What its `train` block says.
-        evaluate: Function from arrays by input name to losses and metrics by name.
-        predict: Function from arrays by input name to outputs by name.
 
     Raises:
         GraphError: If a pass over two examples of zeros goes wrong, or a loss or metric is no scalar.
@@ -44,8 +42,8 @@ class Program:
         self._make_update_core = module['make_update_core']
         with origin.errors():
             self.models = module['make_models']()
-            self.evaluate = module['make_evaluate'](self.models)
-            self.predict = module['make_predict'](self.models)
+            self._evaluate = module['make_evaluate'](self.models)
+            self._predict = module['make_predict'](self.models)
             initialize(self.models.values(), self._compute_once)
             self.optimizers = module['make_optimizers'](self.models)
 
@@ -60,6 +58,23 @@ class Program:
                     reason=f'it has the shape {shape} for a minibatch of 2',
                     help='only a scalar can be differentiated or reported: take a `mean` or `sum`')],
                     self.origin.source)
+
+    def evaluate(self, batch: Mapping[str, Any]) -> dict[str, Any]:
+        """Computes every loss and metric of a minibatch, in the mode that Chainer's configuration says.
+
+        Args:
+            batch: Arrays or variables by input name, with the batch axis first.
+
+        Returns:
+            Scalars by name, such as ``'digit[0]'``.
+        """
+        with self.origin.errors():
+            return self._evaluate(batch)
+
+    def predict(self, batch: Mapping[str, Any]) -> dict[str, Any]:
+        """Computes every output of a minibatch; arguments and results are like those of :meth:`evaluate`."""
+        with self.origin.errors():
+            return self._predict(batch)
 
     def datasets(self) -> dict[str, dict[str, Any]]:
         """Makes the datasets that the file names: by stream, and then by entry.

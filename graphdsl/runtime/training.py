@@ -2,19 +2,16 @@
 from __future__ import annotations
 
 import sys
-import zlib
 from pathlib import Path
 from typing import Any, Callable, Mapping, Optional
 
-import chainer
-import numpy
-from chainer.backends import cuda
 from chainer.iterators import SerialIterator, ShuffleOrderSampler
 from chainer.training import Trainer, extensions, triggers
 
 from graphdsl.diagnostics import GraphError
 from graphdsl.runtime.progress import PrintProgress, final_report
 from graphdsl.runtime.program import Program
+from graphdsl.runtime.seeds import random_state, set_seed
 
 
 def make_trainer(program: Program, out: str, length: Optional[tuple[int, str]] = None, device=None,
@@ -41,7 +38,8 @@ def make_trainer(program: Program, out: str, length: Optional[tuple[int, str]] =
     if not datasets:
         raise ValueError('the graph has no data block: make a Trainer of your own with `updater(iterator)`')
     seed = settings.seed if seed is None else seed
-    iterators = {name: SerialIterator(entries['train'], settings.batches.get(name, settings.batch),
+    batch = {name: settings.batches.get(name, settings.batch) for name in datasets}
+    iterators = {name: SerialIterator(entries['train'], batch[name],
                                       order_sampler=ShuffleOrderSampler(random_state(seed, name)))
                  for name, entries in datasets.items()}
     updater = program.updater(iterators, device=device)
@@ -49,7 +47,7 @@ def make_trainer(program: Program, out: str, length: Optional[tuple[int, str]] =
     for name, entries in datasets.items():
         for entry, dataset in entries.items():
             if entry != 'train':
-                iterator = SerialIterator(dataset, settings.batch, repeat=False, shuffle=False)
+                iterator = SerialIterator(dataset, batch[name], repeat=False, shuffle=False)
                 prefix = 'validation' if entry == 'test' else entry
                 trainer.extend(program.evaluator(iterator, prefix, device=updater.device), name=prefix,
                                trigger=IntervalAndEnd(settings.evaluate, length))
@@ -84,18 +82,6 @@ def _stop_trigger(settings, length: tuple[int, str]):
     report, falling, evaluations = settings.stall
     return triggers.EarlyStoppingTrigger(check_trigger=settings.evaluate, monitor=report, patience=evaluations,
                                          mode='min' if falling else 'max', max_trigger=length)
-
-
-def random_state(seed: int, name: str) -> numpy.random.RandomState:
-    """Makes the generator of a stream from the seed of the run and the stream's name."""
-    return numpy.random.RandomState(zlib.crc32(f'{seed}/{name}'.encode()))
-
-
-def set_seed(seed: int) -> None:
-    """Seeds the generators of initial weights and dropout."""
-    numpy.random.seed(seed)
-    if cuda.available:
-        cuda.cupy.random.seed(seed)
 
 
 def train(make_program: Callable[[], Program], seed: Optional[int], default_seed: int, out: str,

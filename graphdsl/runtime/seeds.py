@@ -1,0 +1,37 @@
+"""Random generators: where they come from, and who may move them."""
+from __future__ import annotations
+
+import contextlib
+import zlib
+from typing import Iterator
+
+import numpy
+from chainer.backends import cuda
+
+
+def random_state(seed: int, name: str) -> numpy.random.RandomState:
+    """Makes the generator of a stream from the seed of the run and the stream's name."""
+    return numpy.random.RandomState(zlib.crc32(f'{seed}/{name}'.encode()))
+
+
+def set_seed(seed: int) -> None:
+    """Seeds the global generators, which initial weights and dropout draw from."""
+    numpy.random.seed(seed)
+    if cuda.available:
+        cuda.cupy.random.seed(seed)
+
+
+@contextlib.contextmanager
+def generators_of_its_own(seed: int = 0) -> Iterator[None]:
+    """Lets what stands within draw from generators of its own, and gives the global ones back as they were."""
+    state = numpy.random.get_state()
+    gpu_state = cuda.cupy.random.get_random_state() if cuda.available else None
+    numpy.random.seed(seed)
+    if gpu_state is not None:
+        cuda.cupy.random.set_random_state(cuda.cupy.random.RandomState(seed))
+    try:
+        yield
+    finally:
+        numpy.random.set_state(state)
+        if gpu_state is not None:
+            cuda.cupy.random.set_random_state(gpu_state)
