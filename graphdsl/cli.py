@@ -19,6 +19,7 @@ from graphdsl.options import checked_device, length_of, run_options
 _COLORS: dict[str, dict[str, Any]] = {
     'error': {'fg': 'red', 'bold': True}, 'warning': {'fg': 'yellow', 'bold': True},
     'place': {'fg': 'blue'}, 'frame': {'fg': 'blue'}, 'help': {'bold': True}}
+_OF_THE_COMMAND_LINE = {'G211', 'G212'}
 _INTERNAL_ERROR = 70
 _INTERRUPTED = 130
 
@@ -31,7 +32,7 @@ class _Group(click.Group):
             return super().invoke(context)
         except GraphError as error:
             show(error.diagnostics, error.source)
-            sys.exit(1)
+            sys.exit(_status(error.diagnostics))
         except (KeyboardInterrupt, click.Abort):
             click.echo('interrupted', err=True)
             sys.exit(_INTERRUPTED)
@@ -49,6 +50,11 @@ class _Group(click.Group):
 @click.version_option(__version__, prog_name='graphdsl')
 def main() -> None:
     """Compiles networks of several models, with their losses and optimizers, into Chainer programs."""
+
+
+def _status(diagnostics: Iterable[Diagnostic]) -> int:
+    """Returns the exit status for some diagnostics: 2 if no more than values of `--set` are wrong."""
+    return 2 if {d.code for d in diagnostics if d.severity == 'error'} <= _OF_THE_COMMAND_LINE else 1
 
 
 def show(diagnostics: Iterable[Diagnostic], source: Source) -> None:
@@ -135,16 +141,16 @@ def check_command(files: tuple[str, ...], params: dict[str, str]) -> None:
     """Checks FILES and shows all that is wrong with them."""
     from graphdsl.driver import read, translate
 
-    failed = False
+    wrong: list[Diagnostic] = []
     for file in files:
         try:
             source = read(file)
             show(translate(source, params).warnings, source)
         except GraphError as error:
-            failed = True
+            wrong += error.diagnostics
             show(error.diagnostics, error.source)
-    if failed:
-        sys.exit(1)
+    if wrong:
+        sys.exit(_status(wrong))
     click.echo(f'{len(files)} file{"s are" if len(files) > 1 else " is"} fine')
 
 
@@ -172,10 +178,10 @@ def fmt(files: tuple[str, ...], check_only: bool, diff: bool) -> None:
         if diff:
             click.echo(_diff(file, source.text, text), nl=False)
         if check_only:
-            click.echo(f'{file} would change', err=True)
+            click.echo(f'{click.format_filename(file)} would change', err=True)
         if not (diff or check_only):
             _write(Path(file), text)
-            click.echo(f'{file} changed')
+            click.echo(f'{click.format_filename(file)} changed')
     if failed or (changed and check_only):
         sys.exit(1)
 
@@ -186,15 +192,31 @@ def _diff(file: str, old: str, new: str) -> str:
 
 
 def _write(path: Path, text: str) -> None:
-    """Writes a whole file or nothing."""
+    """Writes a whole file or nothing; a link stays a link, and a device or pipe what it is."""
+    target = Path(os.path.realpath(path))
     try:
-        with tempfile.NamedTemporaryFile('w', encoding='utf-8', newline='', dir=path.parent, delete=False) as file:
-            temporary = Path(file.name)
-            file.write(text)
-        temporary.chmod(path.stat().st_mode & 0o777 if path.exists() else 0o666 & ~_umask())
-        temporary.replace(path)
+        if target.exists() and not target.is_file():
+            with open(target, 'w', encoding='utf-8', newline='') as file:
+                file.write(text)
+        else:
+            _replace(target, text)
+    except BrokenPipeError:
+        raise
     except OSError as error:
-        raise click.ClickException(f'{path} cannot be written: {error.strerror}') from None
+        raise click.ClickException(f'{click.format_filename(path)} cannot be written: {error.strerror}') from None
+
+
+def _replace(path: Path, text: str) -> None:
+    with tempfile.NamedTemporaryFile('w', encoding='utf-8', newline='', dir=path.parent, delete=False) as file:
+        temporary = Path(file.name)
+        try:
+            file.write(text)
+            file.flush()
+            temporary.chmod(path.stat().st_mode & 0o777 if path.exists() else 0o666 & ~_umask())
+            temporary.replace(path)
+        except BaseException:
+            temporary.unlink()
+            raise
 
 
 def _umask() -> int:

@@ -42,8 +42,11 @@ class CompiledGraph(Program):
         linecache.cache[filename] = (len(self.source), None, self.source.splitlines(True), filename)
         namespace = {'__name__': 'graphdsl_module', '__file__': filename, **dict(bind)}
         exec(compile(self.source, filename, 'exec'), namespace)
-        spans = {str(key): span for key, span in binding_spans(compilation.graph).items()}
-        super().__init__(namespace, Origin(filename, compilation.source, compilation.module.spans, spans))
+        graph = compilation.graph
+        origin = Origin(filename, compilation.source, compilation.module.spans,
+                        {str(key): span for key, span in binding_spans(graph).items()},
+                        {str(model.key): model.span for model in graph.models})
+        super().__init__(namespace, origin)
 
 
 def compile_text(text: str, params: Mapping[str, Any] = (), bind: Mapping[str, Any] = ()) -> CompiledGraph:

@@ -2,9 +2,12 @@
 from __future__ import annotations
 
 import bisect
+import re
 import unicodedata
 from dataclasses import dataclass, field
 from typing import Callable, Iterable, Iterator
+
+_NEWLINE = re.compile(r'\r\n?|\n')
 
 
 @dataclass(frozen=True)
@@ -26,7 +29,7 @@ class Source:
     def __init__(self, text: str, name: str = '<graph>'):
         self.text = text
         self.name = name
-        self._line_starts = [0] + [i + 1 for i, c in enumerate(text) if c == '\n']
+        self._line_starts = [0] + [match.end() for match in _NEWLINE.finditer(text)]
 
     def position(self, offset: int) -> tuple[int, int]:
         """Returns the line and column of a character, both counted from 1."""
@@ -36,8 +39,8 @@ class Source:
     def line(self, number: int) -> str:
         """Returns a line by its number, without the newline."""
         start = self._line_starts[number - 1]
-        end = self.text.find('\n', start)
-        return self.text[start:end if end >= 0 else None].rstrip('\r')
+        newline = _NEWLINE.search(self.text, start)
+        return self.text[start:newline.start() if newline else None]
 
     def __getitem__(self, span: Span) -> str:
         return self.text[span.start:span.end]
@@ -125,7 +128,7 @@ def render(diagnostic: Diagnostic, source: Source, style: Style = lambda text, r
             ``help``); returns the text as it shall appear.
     """
     severity = diagnostic.severity
-    headline = style(f'{severity}[{diagnostic.code}]', severity) + f': {diagnostic.message}'
+    headline = style(f'{severity}[{diagnostic.code}]', severity) + f': {_visible(diagnostic.message)}'
     if not source.text:
         return '\n'.join([headline] + ([style(' = help', 'help') + f': {diagnostic.help}'] if diagnostic.help else []))
     line, column = source.position(diagnostic.span.start)
@@ -134,7 +137,7 @@ def render(diagnostic: Diagnostic, source: Source, style: Style = lambda text, r
     margin = len(str(max(source.position(span.start)[0] for span, _, _ in places)))
 
     lines = [headline,
-             ' ' * margin + style('--> ', 'frame') + f'{source.name}:{line}:{column}',
+             ' ' * margin + style('--> ', 'frame') + f'{_visible(source.name)}:{line}:{column}',
              ' ' * margin + style(' |', 'frame')]
     for span, text, role in places:
         lines.extend(_excerpt(span, text, role, source, margin, style))
@@ -146,13 +149,18 @@ def render(diagnostic: Diagnostic, source: Source, style: Style = lambda text, r
 def _excerpt(span: Span, text: str, role: str, source: Source, margin: int, style: Style) -> Iterator[str]:
     """Yields the line a span starts on, and a second one that underlines it."""
     number, column = source.position(span.start)
-    line = source.line(number)
+    line = _visible(source.line(number))
     before, inside = line[:column - 1], line[column - 1:][:max(span.end - span.start, 1)]
     underline = ('^' if role != 'place' else '-') * max(_width(inside), 1)
-    note = style(f'{underline} {text}'.rstrip(), role)
+    note = style(f'{underline} {_visible(text)}'.rstrip(), role)
     blank = ''.join(c if c == '\t' else ' ' * _width(c) for c in before)
     yield style(f'{number:>{margin}} |', 'frame') + f' {line}'
     yield ' ' * margin + style(' |', 'frame') + f' {blank}{note}'
+
+
+def _visible(text: str) -> str:
+    """Returns a text with a visible character for each that would move the cursor, or show something else."""
+    return ''.join(c if c.isprintable() or c == '\t' else chr(0x2400 + ord(c)) if c < ' ' else '\ufffd' for c in text)
 
 
 def _width(text: str) -> int:

@@ -17,7 +17,7 @@ class Compilation:
     Attributes:
         source: The text.
         tree: Syntax tree, of :mod:`graphdsl.syntax.nodes`.
-        graph: Checked graph, of :mod:`graphdsl.check.graph`.
+        graph: Checked graph, of :mod:`graphdsl.semantics.graph`.
         plan: Update plan, of :mod:`graphdsl.plan.plan`.
         module: Generated module, of :mod:`graphdsl.emit.module`.
         warnings: What is odd and not wrong.
@@ -44,12 +44,14 @@ def translate(source: Source, params: Mapping[str, Any] = (), bind: Mapping[str,
     Raises:
         GraphError: With all errors that were found.
     """
-    from graphdsl.check.checker import check
+    from graphdsl.syntax.parse import parse
+    tree = parse(source)
+
+    # These import Chainer, which a syntax error should not wait for.
+    from graphdsl.semantics.checker import check
     from graphdsl.emit.module import emit
     from graphdsl.plan.planner import plan
-    from graphdsl.syntax.parse import parse
 
-    tree = parse(source)
     graph, diagnostics = check(tree, params, bind)
     if graph is None:
         raise GraphError(diagnostics, source)
@@ -71,7 +73,7 @@ def read(path: Union[str, os.PathLike]) -> Source:
         problem = f'{name} cannot be read: {error.strerror}'
     except UnicodeDecodeError as error:
         problem = f'{name} is not UTF-8: byte {error.start} is {error.object[error.start]:#04x}'
-    raise GraphError([mistake('G007', problem, Span(0, 0), help='name an existing .graph file, text in UTF-8').diagnostic],
+    raise GraphError([mistake('G010', problem, Span(0, 0), help='name an existing .graph file, text in UTF-8').diagnostic],
                      Source('', name))
 
 

@@ -1,4 +1,6 @@
 """Fixtures shared by all tests."""
+import contextlib
+import io
 from pathlib import Path
 
 import pytest
@@ -21,3 +23,17 @@ def golden(request):
         assert text == path.read_text(encoding='utf-8')
 
     return compare
+
+
+@pytest.fixture
+def command():
+    """Returns a function that runs a command line in this process: its exit status, what it prints, its errors."""
+    from graphdsl.cli import main
+
+    def run(*arguments) -> tuple[int, str, str]:
+        out, err = io.StringIO(), io.StringIO()
+        with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err), pytest.raises(SystemExit) as end:
+            main([str(argument) for argument in arguments], prog_name='graphdsl')
+        return end.value.code or 0, out.getvalue(), err.getvalue()
+
+    return run

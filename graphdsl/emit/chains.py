@@ -1,12 +1,12 @@
 """Writes the classes of models and blocks, one for each shape that occurs."""
 from __future__ import annotations
 
+import keyword
 from typing import Iterable
 
-from graphdsl.check.graph import (
-    Apply, ChainType, Construct, Key, walk)
+from graphdsl.semantics.graph import ChainType, Construct, Key
 from graphdsl.emit.expressions import Expressions, write_assignment, write_families, write_return
-from graphdsl.emit.names import MODULE_NAMES, Identifiers, class_name
+from graphdsl.emit.names import FUNCTION_NAMES, MODULE_NAMES, Identifiers, class_name
 from graphdsl.emit.writer import Writer
 
 
@@ -20,28 +20,38 @@ class Chains:
 
     def __init__(self, writer: Writer, taken: Iterable[str]):
         self._writer = writer
-        self._names: dict[ChainType, str] = {}
-        self._taken = {*MODULE_NAMES, *taken}
+        self._names: dict[tuple[ChainType, bool], str] = {}
+        self._taken = {*MODULE_NAMES, *FUNCTION_NAMES, *taken}
 
-    def name(self, chain: ChainType) -> str:
+    def identifiers(self) -> Identifiers:
+        """Returns identifiers for a function that may call all that is written so far."""
+        return Identifiers(self._taken)
+
+    def name(self, chain: ChainType, is_model: bool = False) -> str:
         """Returns the name of a chain's class, or of its function if it has no parts; it must be written."""
-        return self._names[chain]
+        return self._names[chain, is_model or bool(chain.parts)]
 
-    def write(self, chain: ChainType) -> None:
-        """Writes a chain after those it is made of, unless one of the same shape is there already."""
-        if chain in self._names:
+    def write(self, chain: ChainType, is_model: bool = False) -> None:
+        """Writes a chain after those it is made of, unless one of the same shape is there already.
+
+        Args:
+            chain: The chain.
+            is_model: Whether it needs a class even without parts.
+        """
+        is_class = is_model or bool(chain.parts)
+        if (chain, is_class) in self._names:
             return
         for part in chain.parts:
             if isinstance(part.content, ChainType):
                 self.write(part.content)
-        for function in _functions(chain.assignments):
-            self.write(function)
-        self._names[chain] = self._free(class_name(chain.name) if chain.parts else chain.name)
+        self.write_functions(chain.assignments)
+        name = self._free(class_name(chain.name) if is_class else chain.name)
+        self._names[chain, is_class] = name
         self._writer.lines('', '')
-        if chain.parts:
-            self._write_class(chain)
+        if is_class:
+            self._write_class(chain, name)
         else:
-            self._write_forward(chain, self._names[chain], Identifiers(), ())
+            self._write_forward(chain, name, ())
 
     def write_functions(self, assignments) -> None:
         """Writes the blocks without links that some assignments call."""
@@ -51,29 +61,36 @@ class Chains:
     def _free(self, name: str) -> str:
         numbered = name
         number = 1
-        while numbered in self._taken:
+        while numbered in self._taken or keyword.iskeyword(numbered):
             number += 1
             numbered = f'{name}{number}'
         self._taken.add(numbered)
         return numbered
 
-    def _write_class(self, chain: ChainType) -> None:
+    def _write_class(self, chain: ChainType, name: str) -> None:
         writer = self._writer
-        with writer.block(f'class {self._names[chain]}(chainer.Chain):', chain.span):
+        with writer.block(f'class {name}(chainer.Chain):', chain.span):
             writer.line()
-            with writer.block('def __init__(self):'):
-                writer.line('super().__init__()')
-                with writer.block('with self.init_scope():'):
-                    expressions = Expressions(Identifiers(), self.name)
-                    for part in chain.parts:
-                        content = part.content
-                        made = expressions.text(content) if isinstance(content, Construct) else f'{self.name(content)}()'
-                        writer.line(f'self.{part.name} = {made}', content.span if isinstance(content, Construct) else None)
-            writer.line()
-            self._write_forward(chain, 'forward', Identifiers(), ('self',))
+            if chain.parts:
+                self._write_init(chain)
+                writer.line()
+            self._write_forward(chain, 'forward', ('self',))
 
-    def _write_forward(self, chain: ChainType, name: str, names: Identifiers, first: tuple[str, ...]) -> None:
-        writer, expressions = self._writer, Expressions(names, self.name)
+    def _write_init(self, chain: ChainType) -> None:
+        writer = self._writer
+        expressions = Expressions(self.identifiers(), self.name)
+        with writer.block('def __init__(self):'):
+            writer.line('super().__init__()')
+            with writer.block('with self.init_scope():'):
+                for part in chain.parts:
+                    if isinstance(part.content, Construct):
+                        writer.line(f'self.{part.name} = {expressions.text(part.content)}', part.content.span)
+                    else:
+                        writer.line(f'self.{part.name} = {self.name(part.content)}()')
+
+    def _write_forward(self, chain: ChainType, name: str, first: tuple[str, ...]) -> None:
+        writer, names = self._writer, self.identifiers()
+        expressions = Expressions(names, self.name)
         inputs = [names.value(Key(i)) for i in chain.inputs]
         with writer.block(f'def {name}({", ".join([*first, *inputs])}):'):
             write_families(writer, names, chain.assignments)
@@ -84,6 +101,5 @@ class Chains:
 
 def _functions(assignments) -> list[ChainType]:
     """Returns the chains without parts that are called as functions."""
-    nodes = walk(*(stage for assignment in assignments for stage in assignment.stages))
-    calls = (node.callee for node in nodes if isinstance(node, Apply))
-    return list(dict.fromkeys(callee for callee in calls if isinstance(callee, ChainType)))
+    return list(dict.fromkeys(callee for assignment in assignments for callee in assignment.callees
+                              if isinstance(callee, ChainType)))

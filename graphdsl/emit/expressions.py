@@ -4,17 +4,17 @@ from __future__ import annotations
 import math
 from typing import Callable
 
-from graphdsl.check.graph import (
+from graphdsl.semantics.graph import (
     Apply, Arithmetic, Assignment, BatchSize, ChainType, Construct, Expression, Function, Imported, Key, Literal,
     ModelName, PartName, Previous, Reference, Sequence, SliceItem, Subscript)
-from graphdsl.emit.names import Identifiers
+from graphdsl.emit.names import Identifiers, imported_name
 from graphdsl.emit.writer import Writer
 
 # How tightly an expression binds: sums, products, signs, powers, then everything else.
 _BINDING = {'+': 1, '-': 1, '*': 2, '/': 2, '//': 2, '**': 4}
 _SIGN, _TIGHTEST = 3, 5
 _MODULES = {'links': 'L.', 'initializers': 'chainer.initializers.', 'optimizers': 'chainer.optimizers.',
-            'optimizer_hooks': 'chainer.optimizer_hooks.', '': ''}
+            'optimizer_hooks': 'chainer.optimizer_hooks.'}
 
 
 class Expressions:
@@ -56,7 +56,8 @@ class Expressions:
             items = ', '.join(self._item(item, previous) for item in node.items)
             return f'{self._wrapped(node.base, _TIGHTEST, previous)}[{items}]', _TIGHTEST
         if isinstance(node, Construct):
-            return _MODULES[node.module] + node.name + self._arguments(node, previous), _TIGHTEST
+            name = _MODULES[node.module] + node.name if node.module else imported_name(node.name)
+            return name + self._arguments(node, previous), _TIGHTEST
         return self._callee(node) + self._arguments(node, previous), _TIGHTEST
 
     def _wrapped(self, node: Expression, binding: int, previous: str) -> str:
@@ -98,7 +99,7 @@ class Expressions:
         if isinstance(callee, PartName):
             return f'self.{callee.name}'
         if isinstance(callee, Imported):
-            return callee.name
+            return imported_name(callee.name)
         return self.chain_name(callee)
 
 

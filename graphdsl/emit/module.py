@@ -3,13 +3,13 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
-from typing import Iterable, Mapping, Optional
+from typing import Iterable, Mapping, Optional, Sequence
 
-from graphdsl.check.graph import Assignment, BatchSize, Dataset, Graph, Key, Stream, Train, callees, walk
+from graphdsl.semantics.graph import Assignment, Dataset, Graph, Key, Stream, Train
 from graphdsl.diagnostics import Source, Span
 from graphdsl.emit.chains import Chains
 from graphdsl.emit.expressions import Expressions, literal, write_assignment, write_families
-from graphdsl.emit.names import Identifiers
+from graphdsl.emit.names import Identifiers, imported_name
 from graphdsl.emit.writer import Writer
 from graphdsl.plan.plan import BackwardPass, Computation, Plan, Step
 from graphdsl.runtime.data import PATH_ARGUMENTS
@@ -54,12 +54,12 @@ class _Emitter:
         self.folder = folder
         self.spans = binding_spans(self.graph)
         self.writer = Writer(source)
-        self.chains = Chains(self.writer, [name for name, _ in self.graph.imports])
+        self.chains = Chains(self.writer, [imported_name(name) for name, _ in self.graph.imports])
 
     def write(self) -> None:
         self._header()
         for model in self.graph.models:
-            self.chains.write(model.chain)
+            self.chains.write(model.chain, is_model=True)
         self.chains.write_functions(self.graph.assignments)
         self._models()
         self._optimizers()
@@ -72,33 +72,45 @@ class _Emitter:
     def _header(self) -> None:
         writer, graph = self.writer, self.graph
         writer.line(f'"""Compiled by graphdsl from {_safe(self.source.name)}: change that file, not this one."""')
+        for name, module in graph.imports:
+            self._import(name, module)
         writer.lines('import chainer', 'import chainer.functions as F', 'import chainer.links as L', '',
                      'from graphdsl import runtime')
         if graph.streams:
             writer.line('from graphdsl.runtime import data')
-        for name, module in graph.imports:
-            writer.line(f'# {name} is bound by the program that compiles the graph.' if name in self.bound
-                        else f'from {module} import {name}')
         writer.lines('', f'NAME = {literal(_stem(self.source.name))}')
         with writer.block('INPUTS = ('):
             for i in graph.inputs:
-                writer.line(f'runtime.Input({i.name!r}, {i.dtype!r}, {literal(i.shape)}, {i.stream or "main"!r}),', i.span)
+                writer.line(f'runtime.Input({i.name!r}, {i.dtype!r}, {literal(i.shape)}, {i.stream!r}),', i.span)
         writer.line(')')
+        differentiated = {loss for step in self.plan.steps for one in step.backward for loss, _ in one.losses}
+        losses = [repr(str(loss)) for loss in graph.losses if loss in differentiated]
+        self._wrapped('LOSSES = [', losses, ']')
         writer.line(f'TRAIN = {_settings(graph.train, graph.streams)}')
+
+    def _import(self, name: str, module: str) -> None:
+        """Imports a name, before the module's own imports, which may need the same name."""
+        own = imported_name(name)
+        if name not in self.bound:
+            self.writer.line(f'from {module} import {name}' + (f' as {own}' if own != name else ''))
+        elif own == name:
+            self.writer.line(f'# {name} is bound by the program that compiles the graph.')
+        else:
+            self.writer.line(f'{own} = {name}  # bound by the program that compiles the graph')
+            self.writer.line(f'del {name}')
 
     def _models(self) -> None:
         writer = self.writer
         writer.lines('', '')
         with writer.block('def make_models():'):
             writer.line('"""Makes every model, in the order of the file."""')
-            with writer.block('return {'):
-                for model in self.graph.models:
-                    writer.line(f'{str(model.key)!r}: {self.chains.name(model.chain)}(),', model.span)
-            writer.line('}')
+            for model in self.graph.models:
+                class_name = self.chains.name(model.chain, is_model=True)
+                writer.line(f'yield {str(model.key)!r}, {class_name}()', model.span)
 
     def _optimizers(self) -> None:
         writer = self.writer
-        expressions = Expressions(Identifiers(), self.chains.name)
+        expressions = Expressions(self.chains.identifiers(), self.chains.name)
         writer.lines('', '')
         with writer.block('def make_optimizers(models):'):
             writer.line('"""Makes every optimizer and sets it up with the models that it owns."""')
@@ -117,7 +129,7 @@ class _Emitter:
     def _update_core(self) -> None:
         writer = self.writer
         step, = self.plan.steps
-        names = Identifiers()
+        names = self.chains.identifiers()
         writer.lines('', '')
         with writer.block('def make_update_core(updater, models, optimizers):'):
             writer.line('"""Returns the function that does one iteration."""')
@@ -133,13 +145,15 @@ class _Emitter:
     def _step(self, step: Step, names: Identifiers) -> None:
         writer = self.writer
         expressions = Expressions(names, self.chains.name)
-        for stream in step.draws or (None,):
+        drawn: list[str] = []
+        for stream in step.draws:
             columns = [i for i in self.graph.inputs if i.stream == stream]
             if columns:
                 variables = ', '.join(names.value(Key(i.name)) if i.name != '_' else '_' for i in columns)
-                writer.line(f'{variables}{"," if len(columns) == 1 else ""} = updater.draw({stream or "main"!r})',
-                            columns[0].span)
-        self._batch_size(names, [*step.forward, *step.metrics])
+                comma = ',' if len(columns) == 1 else ''
+                writer.line(f'{variables}{comma} = updater.draw({stream!r})', columns[0].span)
+                drawn.extend(i.name for i in columns if i.name != '_')
+        self._batch_size(names, [*step.forward, *step.metrics], drawn)
         writer.lines('', '# Forward')
         write_families(writer, names, [*step.forward, *step.metrics])
         for assignment in step.forward:
@@ -162,12 +176,13 @@ class _Emitter:
         weights = ''
         if any(weight != 1 for _, weight in backward.losses):
             weights = f', grad_outputs=[{", ".join(_weight(names, *term) for term in backward.losses)}]'
-        self._wrapped('chainer.grad([', losses, f'], {parameters}{weights}, set_grad=True)')
+        self._wrapped('chainer.grad([', losses, f'], {parameters}{weights}, set_grad=True)',
+                      self.spans[backward.losses[0].loss])
 
     def _bind_models(self, names: Identifiers, assignments: Iterable[Assignment]) -> None:
         """Writes variables for the models, families as dictionaries."""
         families: dict[str, list[Key]] = {}
-        for key in dict.fromkeys(key for assignment in assignments for key in callees(assignment)):
+        for key in dict.fromkeys(key for assignment in assignments for key in assignment.models):
             families.setdefault(key.base, []).append(key)
         for base, keys in families.items():
             variable = names.get('model', base)
@@ -179,14 +194,12 @@ class _Emitter:
                 members = [f'{_index(key)}: models[{str(key)!r}]' for key in keys]
                 self._wrapped(f'{variable} = {{', members, '}')
 
-    def _batch_size(self, names: Identifiers, assignments: list[Assignment]) -> None:
-        stages = [stage for assignment in assignments for stage in assignment.stages]
-        if any(isinstance(node, BatchSize) for node in walk(*stages)):
-            first = next(i for i in self.graph.inputs if i.name != '_')
-            self.writer.line(f'batch_size = len({names.value(Key(first.name))})')
+    def _batch_size(self, names: Identifiers, assignments: list[Assignment], inputs: Sequence[str]) -> None:
+        if any(a.needs_batch_size for a in assignments):
+            self.writer.line(f'batch_size = len({names.value(Key(inputs[0]))})')
 
     def _computation(self, name: str, computation: Computation, what: str) -> None:
-        writer, names = self.writer, Identifiers()
+        writer, names = self.writer, self.chains.identifiers()
         expressions = Expressions(names, self.chains.name)
         writer.lines('', '')
         with writer.block(f'def make_{name}(models):'):
@@ -196,7 +209,7 @@ class _Emitter:
             with writer.block(f'def {name}(batch):'):
                 for i in computation.inputs:
                     writer.line(f'{names.value(Key(i))} = batch[{i!r}]')
-                self._batch_size(names, list(computation.forward))
+                self._batch_size(names, list(computation.forward), computation.inputs)
                 write_families(writer, names, computation.forward)
                 for assignment in computation.forward:
                     write_assignment(writer, expressions, assignment)
@@ -222,14 +235,14 @@ class _Emitter:
 
     def _source(self, dataset: Dataset) -> str:
         if dataset.source in dict(self.graph.imports):
-            prefix, paths = '', ()
+            name, paths = imported_name(dataset.source), ()
         else:
-            prefix, paths = 'data.', PATH_ARGUMENTS.get(dataset.source, ())
+            name, paths = f'data.{dataset.source}', PATH_ARGUMENTS.get(dataset.source, ())
         arguments = [literal(self._path(value) if paths and not i else value)
                      for i, value in enumerate(dataset.arguments)]
         arguments += [f'{name}={literal(self._path(value) if name in paths else value)}'
                       for name, value in dataset.keywords]
-        return f'{prefix}{dataset.source}({", ".join(arguments)})'
+        return f'{name}({", ".join(arguments)})'
 
     def _path(self, path):
         return os.path.join(self.folder, path) if self.folder is not None and isinstance(path, str) else path
@@ -241,14 +254,14 @@ class _Emitter:
 
     # Layout
 
-    def _wrapped(self, head: str, items: Iterable[str], tail: str) -> None:
+    def _wrapped(self, head: str, items: Iterable[str], tail: str, span: Optional[Span] = None) -> None:
         """Writes a line, or several where the items are too long for one."""
         items = list(items)
         whole = head + ', '.join(items) + tail
         if len(whole) <= _WIDTH:
-            self.writer.line(whole)
+            self.writer.line(whole, span)
             return
-        with self.writer.block(head):
+        with self.writer.block(head, span):
             line = ''
             for item in items:
                 if line and len(line) + len(item) > _WIDTH:

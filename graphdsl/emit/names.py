@@ -4,12 +4,12 @@ from __future__ import annotations
 import keyword
 from typing import Iterable
 
-from graphdsl.check.graph import Key
+from graphdsl.semantics.graph import Key
 
-MODULE_NAMES = ('F', 'INPUTS', 'L', 'NAME', 'TRAIN', 'chainer', 'data', 'make_datasets', 'make_evaluate',
+MODULE_NAMES = ('F', 'INPUTS', 'L', 'LOSSES', 'NAME', 'TRAIN', 'chainer', 'data', 'make_datasets', 'make_evaluate',
                 'make_models', 'make_optimizers', 'make_predict', 'make_update_core', 'runtime')
-FUNCTION_NAMES = ('batch', 'evaluate', 'models', 'optimizer', 'optimizers', 'parameters', 'predict', 'self', 'super',
-                  'update_core', 'updater', 'batch_size', 'range', 'float', 'i', 'p')
+FUNCTION_NAMES = ('batch', 'batch_size', 'evaluate', 'float', 'i', 'len', 'models', 'optimizer', 'optimizers', 'p',
+                  'parameters', 'predict', 'range', 'self', 'super', 'update_core', 'updater')
 
 
 class Identifiers:
@@ -47,4 +47,9 @@ def member(identifier: str, key: Key) -> str:
 
 def class_name(name: str) -> str:
     """Turns ``residual_block`` into ``ResidualBlock``."""
-    return ''.join(word[:1].upper() + word[1:] for word in name.split('_')) or 'Chain'
+    return ''.join(word[:1].upper() + word[1:] for word in name.split('_'))
+
+
+def imported_name(name: str) -> str:
+    """Returns what a module calls an object that the graph imports: its name, if that is free."""
+    return name + '_' if name in MODULE_NAMES or name in FUNCTION_NAMES else name

@@ -3,7 +3,7 @@ from __future__ import annotations
 
 from typing import Iterable, Mapping
 
-from graphdsl.check.graph import Key, Optimizer
+from graphdsl.semantics.graph import Key, Optimizer
 from graphdsl.plan.plan import BackwardPass, WeightedLoss
 
 
@@ -25,6 +25,8 @@ def joint_passes(optimizers: Iterable[Optimizer], reached: Mapping[Key, set[Key]
     for optimizer in optimizers:
         depending = {loss for model in optimizer.owns for loss in reaching.get(model, ())}
         own = {term.loss: term.weight for term in optimizer.terms if term.loss in depending}
+        if not own:
+            continue
         group = next((group for group in groups if group.admits(own, depending, reached)), None)
         if group is None:
             group = _Group()

@@ -4,7 +4,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from graphdsl.check.graph import Assignment, Graph, Key
+from graphdsl.semantics.graph import Assignment, Graph, Key
 
 
 class WeightedLoss(NamedTuple):

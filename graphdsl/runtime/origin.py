@@ -12,6 +12,7 @@ from graphdsl.runtime.data import DataError
 
 _LINE_COMMENT = re.compile(r'  # line \d+$')
 _REPORT = re.compile(r"'(.*)': ")
+_MODEL = re.compile(r"yield '(.*)', ")
 
 
 class Origin:
@@ -21,30 +22,34 @@ class Origin:
         filename (str): The module's file name, as tracebacks show it.
         source: The text that spans point into.
         spans: Span of each line that has one, by its number.
-        reports: Span of each loss and metric by its name.
+        values: Span of each loss and metric by its name.
+        models: Span of each model by its name.
     """
 
-    def __init__(self, filename: str, source: Source, spans: Mapping[int, Span], reports: Mapping[str, Span]):
+    def __init__(self, filename: str, source: Source, spans: Mapping[int, Span], values: Mapping[str, Span],
+                 models: Mapping[str, Span]):
         self.filename = filename
         self.source = source
         self.spans = spans
-        self.reports = reports
+        self.values = values
+        self.models = models
 
     @classmethod
     def of_module(cls, filename: str) -> Origin:
         """Makes the origin of a module that runs without its graph file: its lines say where they come from."""
         lines = linecache.getlines(filename)
-        spans, reports, start = {}, {}, 0
+        spans, values, models, start = {}, {}, {}, 0
         for number, line in enumerate(lines, 1):
             comment = _LINE_COMMENT.search(line.rstrip())
             if comment:
                 code = line.lstrip()
                 spans[number] = Span(start + len(line) - len(code), start + comment.start())
-                report = _REPORT.match(code)
-                if report:
-                    reports[report[1]] = spans[number]
+                for pattern, named in ((_REPORT, values), (_MODEL, models)):
+                    name = pattern.match(code)
+                    if name:
+                        named[name[1]] = spans[number]
             start += len(line)
-        return cls(filename, Source(''.join(lines), filename), spans, reports)
+        return cls(filename, Source(''.join(lines), filename), spans, values, models)
 
     @contextlib.contextmanager
     def errors(self) -> Iterator[None]:

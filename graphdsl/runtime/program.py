@@ -4,14 +4,12 @@ from __future__ import annotations
 from typing import Any, Mapping, Optional
 
 import chainer
-import numpy
 from chainer.dataset import convert
 
-from graphdsl.diagnostics import Diagnostic, GraphError
-from graphdsl.runtime.batches import examples
 from graphdsl.runtime.evaluator import Evaluator
 from graphdsl.runtime.initialize import initialize
 from graphdsl.runtime.origin import Origin
+from graphdsl.runtime.trial import try_out
 from graphdsl.runtime.updater import Updater
 
 
@@ -30,7 +28,7 @@ class Program:
         settings: What its `train` block says.
 
     Raises:
-        GraphError: If a pass over two examples of zeros goes wrong, or a loss or metric is no scalar.
+        GraphError: If an iteration on two examples of zeros goes wrong; see :mod:`graphdsl.runtime.trial`.
     """
 
     def __init__(self, module: Mapping[str, Any], origin: Origin):
@@ -41,23 +39,11 @@ class Program:
         self._make_datasets = module.get('make_datasets')
         self._make_update_core = module['make_update_core']
         with origin.errors():
-            self.models = module['make_models']()
+            self.models = initialize(module['make_models'], lambda models: try_out(module, models, origin),
+                                     module['__name__'])
             self._evaluate = module['make_evaluate'](self.models)
             self._predict = module['make_predict'](self.models)
-            initialize(self.models.values(), self._compute_once)
             self.optimizers = module['make_optimizers'](self.models)
-
-    def _compute_once(self) -> None:
-        batch = examples(self.inputs)
-        self.predict(batch)
-        for name, value in self.evaluate(batch).items():
-            shape = numpy.shape(getattr(value, 'array', value))
-            if shape != ():
-                raise GraphError([Diagnostic(
-                    'G702', f'`{name}` is no scalar', self.origin.reports[name],
-                    reason=f'it has the shape {shape} for a minibatch of 2',
-                    help='only a scalar can be differentiated or reported: take a `mean` or `sum`')],
-                    self.origin.source)
 
     def evaluate(self, batch: Mapping[str, Any]) -> dict[str, Any]:
         """Computes every loss and metric of a minibatch, in the mode that Chainer's configuration says.

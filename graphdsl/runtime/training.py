@@ -44,36 +44,48 @@ def make_trainer(program: Program, out: str, length: Optional[tuple[int, str]] =
                  for name, entries in datasets.items()}
     updater = program.updater(iterators, device=device)
     trainer = Trainer(updater, _stop_trigger(settings, length), out)
+
+    def regularly(interval: tuple[int, str]) -> IntervalAndEnd:
+        return IntervalAndEnd(interval, length, settings.evaluate if settings.stall is not None else None)
+
     for name, entries in datasets.items():
         for entry, dataset in entries.items():
             if entry != 'train':
                 iterator = SerialIterator(dataset, batch[name], repeat=False, shuffle=False)
                 prefix = 'validation' if entry == 'test' else entry
                 trainer.extend(program.evaluator(iterator, prefix, device=updater.device), name=prefix,
-                               trigger=IntervalAndEnd(settings.evaluate, length))
-    trainer.extend(extensions.LogReport(trigger=IntervalAndEnd(settings.log, length)))
+                               trigger=regularly(settings.evaluate))
+    trainer.extend(extensions.LogReport(trigger=regularly(settings.log)))
     if progress:
-        trainer.extend(PrintProgress(), trigger=IntervalAndEnd(settings.log, length))
-    trainer.extend(extensions.snapshot(n_retains=2), trigger=IntervalAndEnd(settings.snapshot, length))
+        trainer.extend(PrintProgress(), trigger=regularly(settings.log))
+    trainer.extend(extensions.snapshot(n_retains=2), trigger=regularly(settings.snapshot))
     return trainer
 
 
 class IntervalAndEnd(triggers.IntervalTrigger):
-    """Fires at an interval and at the end of the run, so that a short run is evaluated and logged too.
+    """Fires at an interval and wherever the run may end, so that the end is evaluated, logged and saved.
 
     Args:
         interval: Such as ``(1, 'epoch')``.
         length: Of the run, likewise.
+        possible_end: Interval at which the run may end early, if it may.
     """
 
-    def __init__(self, interval: tuple[int, str], length: tuple[int, str]):
+    def __init__(self, interval: tuple[int, str], length: tuple[int, str], possible_end: Optional[tuple[int, str]]):
         super().__init__(*interval)
         self._length = length
+        self._early = triggers.IntervalTrigger(*possible_end) if possible_end is not None else None
 
     def __call__(self, trainer) -> bool:
         fires = super().__call__(trainer)
+        may_end = self._early is not None and self._early(trainer)
         end, unit = self._length
-        return fires or (trainer.updater.iteration if unit == 'iteration' else trainer.updater.epoch) >= end
+        return fires or may_end or (trainer.updater.iteration if unit == 'iteration' else trainer.updater.epoch) >= end
+
+    def serialize(self, serializer) -> None:
+        super().serialize(serializer)
+        if self._early is not None:
+            self._early.serialize(serializer['early'])
 
 
 def _stop_trigger(settings, length: tuple[int, str]):

@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass, replace
 from typing import Optional
 
-from graphdsl.diagnostics import Source, Span
+from graphdsl.diagnostics import GraphError, Source, Span
 from graphdsl.syntax import nodes
 from graphdsl.syntax.layout import SPACE, Document, Group, Indent, Line, render, separated
 from graphdsl.syntax.parse import parse
@@ -34,9 +34,19 @@ def format_source(source: Source) -> str:
     """
     tree = parse(source)
     result = Source(render(_Layout(source).file(tree)), source.name)
-    assert parse(result) == tree, f'the formatter would change the meaning of {source.name}; please report this'
-    assert _words(result) == _words(source), f'the formatter would lose comments of {source.name}; please report this'
+    _prove(source, tree, result)
     return result.text
+
+
+def _prove(source: Source, tree: nodes.Braces, result: Source) -> None:
+    try:
+        same = parse(result) == tree
+    except GraphError:
+        same = False
+    if not same:
+        raise AssertionError(f'the formatter would change what {source.name} means; please report this')
+    if _words(result) != _words(source):
+        raise AssertionError(f'the formatter would change the comments of {source.name}; please report this')
 
 
 def print_tree(tree: nodes.Braces) -> str:
@@ -103,23 +113,31 @@ class _Layout:
         return items
 
     def _statement(self, statement: nodes.Statement) -> tuple[Document, list[Span]]:
-        """Returns the document of a statement, and the comments in it that have to stand before it."""
+        """Returns the document of a statement, and the comments in it that have to stand before it.
+
+        Comments around an `else` move into the braces beside or after them.
+        """
         parts = []
         before = []
         end = statement.span.start
         for part in print_node(statement):
             if isinstance(part, nodes.Braces):
                 passed = self._comments_between(end, part.span.start)
-                first = end == statement.span.start
-                before += passed if first else []
+                if end == statement.span.start:     # these are the first braces
+                    before += passed
+                    passed = []
                 end = part.span.end
-                part = self._braces(part, [] if first else passed)
+                beside = self._comment_beside(end)
+                if beside and beside.end < statement.span.end:
+                    passed.append(beside)
+                    end = beside.end
+                part = self._braces(part, passed)
             parts.append(part)
         before += self._comments_between(end, statement.span.end)
         return Group(tuple(parts)), before
 
     def _braces(self, braces: nodes.Braces, passed: list[Span]) -> Document:
-        """Returns the document of braces with the comments before an `else` as their first lines."""
+        """Returns the document of braces with other comments as their first lines."""
         start, end = braces.span.start + 1, braces.span.end - 1
         beside = self._comment_beside(start)
         start = beside.end if beside else start

@@ -55,11 +55,6 @@ def separated(items: Iterable[Document], *separator: Document) -> Iterator[Docum
         yield item
 
 
-def commas(items: Iterable[Document]) -> Document:
-    """Joins items by commas; where they break, an item per line, and all but the first are indented."""
-    return Group((Indent(tuple(separated(items, ',', SPACE))),))
-
-
 def brackets(opening: str, items: Iterable[Document], closing: str) -> Document:
     """Joins items by commas between brackets; where they break, an item per line between those of the brackets."""
     inner = tuple(separated(items, ',', SPACE))
@@ -69,6 +64,12 @@ def brackets(opening: str, items: Iterable[Document], closing: str) -> Document:
 def next_part(*parts: Document) -> Document:
     """Puts parts after a space, or on an indented line of their own where they don't fit behind it."""
     return Indent((Group((SPACE, *parts)),))
+
+
+def commas(items: Iterable[Document]) -> Document:
+    """Joins items by commas; a line breaks where the next item doesn't fit, and further lines are indented."""
+    first, *others = items
+    return first, *((',', next_part(item)) for item in others)
 
 
 def render(document: Document) -> str:

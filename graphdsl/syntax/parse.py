@@ -81,12 +81,13 @@ def _check_depth(tree: Tree) -> None:
                   reason=f'more than {_DEEPEST} levels', help='give a part of it a name')
 
 
-# What the parser waits for, in the language's words. The first entry whose terminals it all accepts wins.
+# What the parser waits for, in the language's words, each with how these start. The first entry whose terminals it
+# all accepts wins.
 _WORDS = (
-    ({'NAME', 'NUMBER', 'LPAR'}, 'an expression'),
-    ({'NAME'}, 'a name'),
-    ({'STRING'}, 'a string'),
-    ({'_NEWLINE'}, 'the end of the line'),
+    ({'NAME', 'NUMBER', 'LPAR'}, 'an expression', {'LPAR', 'LSQB', 'MODEL', 'OWNS', 'UPDATE'}),
+    ({'NAME'}, 'a name', {'MODEL', 'OWNS', 'UPDATE'}),
+    ({'STRING'}, 'a string', set()),
+    ({'_NEWLINE'}, 'the end of the line', set()),
 )
 _LITERALS = {
     'LBRACE': '{', 'RBRACE': '}', 'LPAR': '(', 'RPAR': ')', 'LSQB': '[', 'RSQB': ']', 'EQUAL': '=', 'COMMA': ',',
@@ -117,8 +118,8 @@ def _explain(error: UnexpectedInput, source: Source) -> Diagnostic:
 
 def _expected(terminals: set[str]) -> str:
     """Says what could have come, as far as that is short enough to be of help."""
-    words = next((words for needed, words in _WORDS if needed <= terminals), None)
-    literals = [f'`{_LITERALS[t]}`' for t in sorted(terminals) if t in _LITERALS]
+    words, starts = next(((words, starts) for needed, words, starts in _WORDS if needed <= terminals), ('', set()))
+    literals = [f'`{_LITERALS[t]}`' for t in sorted(terminals - starts) if t in _LITERALS]
     choices = ([words] if words else []) + (literals if len(literals) <= 4 else [])
     return 'expected ' + ' or '.join(choices) if choices else ''
 

@@ -8,7 +8,7 @@ import functools
 from typing import Iterable, Optional
 
 from graphdsl.syntax import nodes
-from graphdsl.syntax.layout import SPACE, Document, Group, brackets, commas, next_part
+from graphdsl.syntax.layout import Document, brackets, commas, next_part
 
 # How tightly an expression holds together, loosest first.
 _CONDITIONAL, _OR, _AND, _NOT, _COMPARISON, _SUM, _TERM, _SIGN, _POWER, _POSTFIX = range(10)
@@ -61,7 +61,7 @@ def print_node(node: nodes.Node) -> Document:
         node: Any node but :class:`~graphdsl.syntax.nodes.Braces`.
 
     Returns:
-        For a statement, a tuple whose items may be :class:`~graphdsl.syntax.nodes.Braces`, in the order of the text.
+        For a statement, a tuple; its braces, if any, are among the items.
     """
     raise TypeError(f'cannot print {type(node).__name__}')
 
@@ -317,7 +317,8 @@ def _loss(node: nodes.Loss) -> Document:
 
 @print_node.register
 def _metric(node: nodes.Metric) -> Document:
-    return _listing(node.targets, 'metric falling ' if node.falling else 'metric '), _clause(' = ', node.expression)
+    word = 'metric falling ' if node.falling else 'metric '
+    return _listing(node.targets, word), _clause(' = ', node.expression)
 
 
 @print_node.register
@@ -371,7 +372,7 @@ def _step(node: nodes.Step) -> Document:
 
 @print_node.register
 def _update(node: nodes.Update) -> Document:
-    return (_listing(node.optimizers, 'update '), _listing(node.losses, ' for '), _clause(' when ', node.condition))
+    return _listing(node.optimizers, 'update '), _listing(node.losses, ' for '), _clause(' when ', node.condition)
 
 
 @print_node.register
@@ -413,4 +414,14 @@ def _stop_when(node: nodes.StopWhen) -> Document:
 
 @print_node.register
 def _stop_stalls(node: nodes.StopStalls) -> Document:
-    return 'stop when ', print_node(node.quantity), ' stalls for ', *_counted(node.evaluations, 'evaluation')
+    return 'stop when ', _quantity(node.quantity), ' stalls for ', *_counted(node.evaluations, 'evaluation')
+
+
+def _quantity(node: nodes.Expression) -> Document:
+    """Returns an expression; the name of a report, such as `validation/kl`, without spaces."""
+    names = []
+    rest = node
+    while isinstance(rest, nodes.Binary) and rest.operator == '/' and isinstance(rest.right, nodes.Name):
+        names.append(rest.right.name)
+        rest = rest.left
+    return '/'.join([rest.name, *reversed(names)]) if isinstance(rest, nodes.Name) else print_node(node)

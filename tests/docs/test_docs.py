@@ -34,8 +34,8 @@ from click.testing import CliRunner
 
 import graphdsl
 from graphdsl import cli
-from graphdsl.check import later
-from graphdsl.check.graph import Train
+from graphdsl.semantics import later
+from graphdsl.semantics.graph import Train
 from graphdsl.diagnostics import GraphError, Source
 from graphdsl.driver import translate
 from graphdsl.runtime.data import SOURCES

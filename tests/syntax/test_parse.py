@@ -40,6 +40,7 @@ def test_spans_cover_the_text_of_a_statement():
     'x -> a\n  # a comment -> with an arrow\n\n  -> b -> h',
     'x ->\n a -> b -> h',
     'x -> a -> # a comment\n b -> h',
+    'x -> a \t\n -> b -> h  \t',
 ])
 def test_lines_go_on_around_arrows(text):
     edge = only(text)
@@ -104,3 +105,8 @@ def test_syntax_errors_are_said_in_words(text, message):
         statements(text)
     assert message in str(error.value)
     assert '__ANON' not in str(error.value) and '$END' not in str(error.value)
+
+
+@pytest.mark.parametrize('end', [' \n', '\t\r\n', '  # a comment \n', ';', ' ; \n ;'])
+def test_two_statements_with_anything_between(end):
+    assert len(statements(f'x = 1{end}y = 2')) == 2

@@ -1,0 +1,292 @@
+"""Builds the chains of models and blocks from their definitions."""
+from __future__ import annotations
+
+from typing import Any, Mapping, Optional
+
+from graphdsl.semantics import catalog, edges, flow
+from graphdsl.semantics.graph import Apply, Assignment, ChainType, Expression, Key, PartName, Reference, children
+from graphdsl.semantics.later import STATEMENTS, not_executed
+from graphdsl.semantics.resolve import Parts, Resolver
+from graphdsl.semantics.scope import Names, Scope, allowed, bound_twice
+from graphdsl.semantics.unroll import Report, Turn, expected, unroll
+from graphdsl.diagnostics import Diagnostic, Mistake, Span, mistake
+from graphdsl.syntax import nodes
+
+_MOST_IN_EACH_OTHER = 40
+_DEEPEST = 100
+_LARGEST = 100_000
+
+
+class ChainBuilder:
+    """Builds chains; a block used twice with the same hyper-parameters is built once.
+
+    Args:
+        scope: The file's blocks, imports and models, and its params, which are all that a block sees of the
+            numbers around it.
+        report: Called with each mistake within a body.
+
+    Attributes:
+        used: Names of the blocks that were built.
+    """
+
+    def __init__(self, scope: Scope, report: Report):
+        self._scope = scope
+        self._report = report
+        self._built: dict[Any, ChainType] = {}
+        self._measures: dict[int, tuple[int, int]] = {}
+        self._building: list[str] = []
+        self.used: set[str] = set()
+
+    def block(self, block: nodes.Block, values: Mapping[str, Any], span: Span) -> ChainType:
+        """Builds a block for some hyper-parameters.
+
+        Args:
+            block: Its statement.
+            values: Hyper-parameters by name; the others have their defaults.
+            span: Of the use, for messages.
+
+        Raises:
+            Mistake: If the block contains itself, or something in its chain is wrong.
+        """
+        name = block.name.name
+        self.used.add(name)
+        if name in self._building:
+            circle = [*self._building[self._building.index(name):], name]
+            raise mistake('G312', f'the block `{name}` contains itself', span, reason=' -> '.join(circle))
+        if len(self._building) == _MOST_IN_EACH_OTHER:
+            raise mistake('G009', 'this is nested too deeply', span,
+                          reason=f'more than {_MOST_IN_EACH_OTHER} blocks in each other')
+        numbers = {**self._scope.numbers, **self._with_defaults(block, values)}
+        key = (name, repr(sorted(numbers.items())))
+        if key not in self._built:
+            self._building.append(name)
+            try:
+                self._built[key] = self.build(name, block.definition, numbers, block.span)
+            finally:
+                self._building.pop()
+        return self._built[key]
+
+    def _with_defaults(self, block: nodes.Block, values: Mapping[str, Any]) -> dict[str, Any]:
+        numbers: dict[str, Any] = {}
+        for parameter in block.parameters:
+            name = parameter.name.name
+            if name in values:
+                numbers[name] = values[name]
+            else:
+                scope = self._body_scope({**self._scope.numbers, **numbers}, block.span)
+                numbers[name] = self._resolver(scope).constant(parameter.default, f'the default of `{name}`')
+        return numbers
+
+    def check_parameters(self, block: nodes.Block) -> None:
+        """Checks the names of a block's hyper-parameters.
+
+        Raises:
+            Mistake: If one is bound twice.
+        """
+        names = Names('value', {name: self._span_of(name, block.span) for name in self._scope.numbers})
+        for parameter in block.parameters:
+            names.bind(Key(allowed(parameter.name)), parameter.name.span)
+
+    def build(self, name: str, definition, numbers: Mapping[str, Any], span: Span) -> ChainType:
+        """Builds the chain of a definition in either form.
+
+        Args:
+            name (str): Of the model family or block.
+            definition: A :class:`nodes.Chain` or :class:`nodes.Body`.
+            numbers: What it sees of params, loop variables and hyper-parameters.
+            span: Of the whole statement.
+
+        Raises:
+            Mistake: If something in a chain is wrong; mistakes in a body are reported.
+        """
+        chain = self._from_chain(name, definition, numbers, span) if isinstance(definition, nodes.Chain) else \
+            _BodyBuilder(self._resolver(self._body_scope(numbers, span, definition)), name, definition,
+                         self._report).build(span)
+        calls, depth = self._measured(chain)
+        if calls > _LARGEST:
+            raise mistake('G209', f'`{name}` has more than {_LARGEST:,} calls', span,
+                          reason='with those of the blocks in it')
+        if depth > _DEEPEST:
+            raise mistake('G009', f'`{name}` is nested too deeply', span,
+                          reason=f'more than {_DEEPEST} levels, with those of the blocks in it')
+        return chain
+
+    def _measured(self, chain: ChainType) -> tuple[int, int]:
+        """Returns how many calls a chain makes, and how deeply they are nested, those of blocks included."""
+        if id(chain) not in self._measures:
+            parts = {part.name: part.content for part in chain.parts}
+            calls, depth = 1, 1
+            for assignment in chain.assignments:
+                for stage in assignment.stages:
+                    stage_calls, stage_depth = self._measured_expression(stage, parts)
+                    calls, depth = calls + stage_calls, max(depth, stage_depth + 1)
+            self._measures[id(chain)] = calls, depth
+        return self._measures[id(chain)]
+
+    def _measured_expression(self, node: Expression, parts: Mapping[str, Any]) -> tuple[int, int]:
+        calls, depth = 0, 0
+        for child in children(node):
+            child_calls, child_depth = self._measured_expression(child, parts)
+            calls, depth = calls + child_calls, max(depth, child_depth)
+        if isinstance(node, Apply):
+            callee = parts.get(node.callee.name) if isinstance(node.callee, PartName) else node.callee
+            inner_calls, inner_depth = self._measured(callee) if isinstance(callee, ChainType) else (1, 0)
+            calls, depth = calls + inner_calls, max(depth, inner_depth)
+        return calls, depth + 1
+
+    def _body_scope(self, numbers: Mapping[str, Any], span: Span, body: Optional[nodes.Body] = None) -> Scope:
+        spans = {name: self._span_of(name, span) for name in numbers}
+        values = expected(body.braces, 'value') if body is not None else ()
+        return Scope(numbers, Names('value', spans, values), Names('layer'), self._scope.blocks,
+                     self._scope.imported, self._scope.models.expected, in_body=True)
+
+    def _span_of(self, number: str, otherwise: Span) -> Span:
+        """Returns where a param, a loop variable or a hyper-parameter of the block being built is bound."""
+        parameters = self._scope.blocks[self._building[-1]].parameters if self._building else ()
+        for parameter in parameters:
+            if parameter.name.name == number:
+                return parameter.name.span
+        return self._scope.values.span_of_number(number) or otherwise
+
+    def _resolver(self, scope: Scope) -> Resolver:
+        return Resolver(scope, {}, self.block, Parts())
+
+    def _from_chain(self, name: str, chain: nodes.Chain, numbers: Mapping[str, Any], span: Span) -> ChainType:
+        resolver = self._resolver(self._body_scope(numbers, span))
+        count = self._input_count(chain.stages[0], resolver)
+        inputs = ('x',) if count == 1 else tuple(f'x_{i + 1}' for i in range(count))
+        row = edges.stages(tuple(Reference(span, Key(i)) for i in inputs), chain.stages, resolver)
+        results = resolver.result_count(row[-1])
+        if results is None:
+            if resolver.gives_several(row[-1]):
+                raise mistake('G303', 'only the run can tell how many results this gives', row[-1].span,
+                              help='write a body: `model m(x) -> a, b { ... }`')
+            results = 1
+        outputs = ('y',) if results == 1 else tuple(f'y_{i + 1}' for i in range(results))
+        assignment = Assignment(chain.span, tuple(Key(output) for output in outputs), row)
+        return ChainType(span, name, inputs, outputs, resolver.parts.all(), (assignment,))
+
+    def _input_count(self, stage: nodes.Expression, resolver: Resolver) -> int:
+        """Returns how many inputs the first stage of a chain takes."""
+        call = stage if isinstance(stage, nodes.Call) else None
+        function = call.function if call is not None else stage
+        if not isinstance(function, nodes.Name):
+            return 1
+        name, scope = function.name, self._scope
+        given = len(call.arguments) if call is not None else 0
+        keywords = [k.name for k in call.keywords] if call is not None else []
+        if name in scope.blocks:
+            block = scope.blocks[name]
+            chain = resolver.block_chain(block, call if block.parameters else None, stage.span)
+            return max(len(chain.inputs) - (0 if block.parameters else given + len(keywords)), 1)
+        thing = scope.imported.get(name) or catalog.members('links').get(name)
+        if hasattr(thing, 'forward'):
+            return catalog.missing_arguments(thing.forward, 1, ())
+        thing = thing or catalog.members('functions').get(name)
+        return catalog.missing_arguments(thing, given, keywords) if thing is not None else 1
+
+
+class _BodyBuilder:
+    """Builds one chain from a body in braces."""
+
+    def __init__(self, resolver: Resolver, name: str, body: nodes.Body, report: Report):
+        self.name = name
+        self.body = body
+        self.values = resolver.scope.values
+        self.layers = resolver.scope.models
+        self.parts = resolver.parts
+        self.report = report
+        self.resolver = resolver
+        self.failed = False
+
+    def build(self, span: Span) -> ChainType:
+        for name in self.body.inputs:
+            self._try(lambda: self.values.bind(Key(allowed(name)), name.span))
+        turns = unroll(self.body.braces, self.resolver, self.report)
+        declared = [self._try(lambda: self._declare(turn)) for turn in turns]
+        self.values.expected.clear()
+        for turn in turns:
+            self._try(lambda: self._make_layer(turn))
+        made = [self._try(lambda: self._assignment(turn)) for turn in turns]
+        assignments = [a for a, is_declared in zip(made, declared) if a is not None and is_declared]
+        ordered = self._try(lambda: flow.in_order(assignments)) or ()
+        for name in self.body.outputs:
+            self._try(lambda: self._check_output(name))
+        if not self.failed:
+            self._check_used(assignments)
+        return ChainType(span, self.name, tuple(name.name for name in self.body.inputs),
+                         tuple(name.name for name in self.body.outputs), self.parts.all(), ordered)
+
+    def _try(self, action):
+        try:
+            return action()
+        except Mistake as error:
+            self.report(error.diagnostic)
+            self.failed = True
+            return None
+
+    def _declare(self, turn: Turn) -> bool:
+        """Binds the names of a statement; True unless there is a mistake."""
+        statement, resolver = turn.statement, self.resolver.within(turn.numbers)
+        if isinstance(statement, nodes.Layer):
+            key = resolver.key(statement.target)
+            if key.base in self.resolver.scope.blocks or key.base in self.resolver.scope.imported:
+                block = self.resolver.scope.blocks.get(key.base)
+                raise bound_twice(key.base, statement.target.span, block and block.name.span)
+            self.layers.bind(key, statement.target.span)
+            self.parts.declare(key)
+        elif isinstance(statement, (nodes.Edge, nodes.Value)):
+            for result in statement.results:
+                for key in resolver.keys(result):
+                    if key.base != '_':
+                        self.values.bind(key, result.span)
+        elif type(statement) in STATEMENTS:
+            for key in [resolver.key(statement.target)] if isinstance(statement, nodes.Weight) else ():
+                self.values.bind(key, statement.target.span)
+            raise not_executed(STATEMENTS[type(statement)], statement.span)
+        else:
+            raise mistake('G313', 'this cannot stand in the body of a model', statement.span,
+                          help='a body holds layers, edges and values')
+        return True
+
+    def _make_layer(self, turn: Turn) -> None:
+        if isinstance(turn.statement, nodes.Layer):
+            resolver = self.resolver.within(turn.numbers)
+            name = self.parts.declared.get(resolver.key(turn.statement.target))
+            if name is not None:
+                self.parts.layers[name] = resolver.content(turn.statement.link)
+
+    def _assignment(self, turn: Turn) -> Optional[Assignment]:
+        statement, resolver = turn.statement, self.resolver.within(turn.numbers)
+        if isinstance(statement, nodes.Layer):
+            self.parts.add_layer(self.parts.declared.get(resolver.key(statement.target), ''))
+        if isinstance(statement, (nodes.Edge, nodes.Value)):
+            return edges.assignment(statement, resolver)
+        return None
+
+    def _check_output(self, name: nodes.Name) -> None:
+        if Key(name.name) not in self.values.spans:
+            raise mistake('G311', f'the output `{name.name}` is bound nowhere in this body', name.span,
+                          help=catalog.suggestion(name.name, self.values.bases())
+                          or f'end an edge of the body with `-> {name.name}`')
+
+    def _check_used(self, assignments: list[Assignment]) -> None:
+        """Warns of values that nothing uses, and refuses layers whose parameters nothing would train."""
+        used = {key for assignment in assignments for key in assignment.operands}
+        used |= {Key(name.name) for name in self.body.outputs}
+        inputs = {name.name for name in self.body.inputs}
+        for key, span in self.values.spans.items():
+            if key not in used:
+                self.report(nothing_uses(key, span, 'remove it' if key.base in inputs else ''))
+        called = {callee.name for a in assignments for callee in a.callees if isinstance(callee, PartName)}
+        for key, name in self.parts.declared.items():
+            if name not in called and name in self.parts.layers:
+                self.report(Diagnostic('G314', f'nothing calls the layer `{key}`', self.layers.spans[key],
+                                       reason='its parameters would never be trained',
+                                       help='call it, or remove it'))
+
+
+def nothing_uses(key: Key, span: Span, help: str = '') -> Diagnostic:
+    """Makes the warning for a value that nothing uses."""
+    return Diagnostic('G151', f'nothing uses `{key}`', span, severity='warning',
+                      help=help or 'remove it, or write `_` for a result or column that is not wanted')

@@ -1,0 +1,153 @@
+"""Resolves what is made once, before the first minibatch: links, initializers, optimizers, hooks."""
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Optional
+
+from graphdsl.semantics import catalog
+from graphdsl.semantics.expressions import Expressions, is_known, literal, plain
+from graphdsl.semantics.graph import Construct, Expression, Literal, Sequence
+from graphdsl.semantics.later import HOOKS, not_executed
+from graphdsl.diagnostics import Mistake, Span, mistake
+from graphdsl.syntax import nodes
+
+_KINDS = {'links': 'link', 'initializers': 'initializer', 'optimizers': 'optimizer', 'optimizer_hooks': 'hook'}
+
+
+@dataclass(frozen=True)
+class Constructs(Expressions):
+    """Resolves calls of classes."""
+
+    def construct(self, module: str, base: nodes.Name, span: Span, call: Optional[nodes.Call]) -> Construct:
+        """Resolves a class of Chainer, or an imported one, with its arguments.
+
+        Args:
+            module (str): Module of Chainer, as in :func:`catalog.members`.
+            base: The class's name.
+            span: Of the whole call.
+            call: The call, or None for a bare name, which has no arguments.
+        """
+        name = base.name
+        imported = name in self.scope.imported
+        if not imported and name not in catalog.members(module):
+            raise self._unknown_class(module, base)
+        if not imported and catalog.needs_python(name):
+            raise needs_python(base)
+        thing = self.scope.imported[name] if imported else catalog.members(module)[name]
+        if catalog.is_stateful(thing):
+            raise not_executed(f'the stateful link `{name}`', base.span)
+        arguments, keywords = self._constants(name, call, with_initializers=module in ('links', 'initializers'))
+        names = [keyword for keyword, _ in keywords]
+        size = catalog.inferred_size(name, len(arguments), names) if module == 'links' and not imported else None
+        if size is not None:
+            position, size_name = size
+            if position <= len(arguments):
+                arguments = arguments[:position] + (Literal(span, None),) + arguments[position:]
+            else:
+                keywords = ((size_name, Literal(span, None)), *keywords)
+        names = [keyword for keyword, _ in keywords]
+        self.check_call(thing, span, len(arguments), names)
+        missing = catalog.missing_size(name, len(arguments), names) if size is not None else ''
+        if missing:
+            raise mistake('G306', f'`{name}` needs a value for `{missing}`', span)
+        return Construct(span, '' if imported else module, name, arguments, keywords)
+
+    def _constants(self, name: str, call: Optional[nodes.Call], with_initializers: bool
+                   ) -> tuple[tuple[Expression, ...], tuple[tuple[str, Expression], ...]]:
+        """Resolves the arguments of a class: all are known while compiling."""
+        if call is None:
+            return (), ()
+        check_repeated(call)
+        what = f'an argument of `{name}`'
+
+        def resolve(node: nodes.Expression) -> Expression:
+            if with_initializers and isinstance(node, (nodes.List, nodes.Tuple)):
+                kind = 'list' if isinstance(node, nodes.List) else 'tuple'
+                return Sequence(node.span, kind, tuple(map(resolve, node.items)))
+            if with_initializers and self._is_initializer(node):
+                return self.construct('initializers', node.function, node.span, node)
+            return literal(node.span, self.constant(node, what))
+
+        return (tuple(map(resolve, call.arguments)), tuple((k.name, resolve(k.value)) for k in call.keywords))
+
+    def _is_initializer(self, node: nodes.Expression) -> bool:
+        if not (isinstance(node, nodes.Call) and isinstance(node.function, nodes.Name)):
+            return False
+        name = node.function.name
+        return name in self.scope.imported or (name[0].isupper() and name not in self.scope.models)
+
+    def arguments(self, call: Optional[nodes.Call]
+                  ) -> tuple[tuple[Expression, ...], tuple[tuple[str, Expression], ...]]:
+        """Resolves the arguments of something that computes."""
+        if call is None:
+            return (), ()
+        check_repeated(call)
+        return (tuple(self.expression(argument) for argument in call.arguments),
+                tuple((k.name, self.expression(k.value)) for k in call.keywords))
+
+    def hyperparameters(self, block: nodes.Block, call: Optional[nodes.Call], span: Span) -> dict[str, Any]:
+        """Returns the hyper-parameters that a use of a block gives it, by name."""
+        arguments, keywords = self.arguments(call)
+        names = [parameter.name.name for parameter in block.parameters]
+        takes = f'it takes {", ".join(f"`{name}`" for name in names)}' if names else 'it takes none'
+        if len(arguments) > len(names):
+            raise mistake('G306', f'`{block.name.name}` takes {counted(len(names), "hyper-parameter")}', span,
+                          reason=f'{len(arguments)} are given', help=takes)
+        given = dict(zip(names, arguments))
+        for name, value in keywords:
+            if name in given:
+                raise mistake('G306', f'the argument `{name}` is given twice', span)
+            if name not in names:
+                raise mistake('G306', f'`{block.name.name}` has no hyper-parameter `{name}`', span,
+                              help=catalog.suggestion(name, names) or takes)
+            given[name] = value
+        for parameter in block.parameters:
+            if parameter.name.name not in given and parameter.default is None:
+                raise mistake('G306', f'`{block.name.name}` needs a value for `{parameter.name.name}`', span,
+                              help=takes)
+        for name, value in given.items():
+            if not is_known(value):
+                raise mistake('G201', f'the hyper-parameter `{name}` must be known while compiling', value.span,
+                              reason='this is only known while training',
+                              help='arrays are inputs; hyper-parameters are numbers, strings and lists')
+        return {name: plain(value) for name, value in given.items()}
+
+    def check_call(self, thing: Any, span: Span, count: int, names: list[str]) -> None:
+        """Refuses arguments that a class or function does not take."""
+        problem = catalog.call_problem(thing, count, names)
+        if problem is not None:
+            raise mistake('G306', problem[0], span, help=problem[1])
+
+    def _unknown_class(self, module: str, base: nodes.Name) -> Mistake:
+        if module == 'optimizer_hooks' and base.name in HOOKS:
+            return not_executed(f'the hook `{base.name}`', base.span)
+        what = _KINDS[module]
+        for other, kind in _KINDS.items():
+            if base.name in catalog.members(other):
+                return mistake('G106', f'`{base.name}` is {_article(kind)}, and {_article(what)} is wanted',
+                               base.span)
+        return mistake('G106', f'there is no {what} `{base.name}`', base.span,
+                       help=catalog.suggestion(base.name, catalog.members(module))
+                       or f'{what}s are the classes of chainer.{module}, each by its own name')
+
+
+def check_repeated(call: nodes.Call) -> None:
+    """Refuses a call that names an argument twice."""
+    names = [keyword.name for keyword in call.keywords]
+    repeated = next((k for i, k in enumerate(call.keywords) if k.name in names[:i]), None)
+    if repeated is not None:
+        raise mistake('G306', f'the argument `{repeated.name}` is given twice', repeated.span)
+
+
+def needs_python(base: nodes.Name) -> Mistake:
+    return mistake('G310', f'`{base.name}` needs Python objects, which a graph file cannot write', base.span,
+                   help='write a wrapper in Python and import it')
+
+
+def counted(count: int, noun: str) -> str:
+    """Returns ``1 input``, ``2 inputs``."""
+    return f'{count} {noun}' if count == 1 else f'{count} {noun}s'
+
+
+def _article(noun: str) -> str:
+    return f'an {noun}' if noun[0] in 'aeiou' else f'a {noun}'

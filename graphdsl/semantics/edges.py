@@ -1,0 +1,104 @@
+"""Resolves edges and values: stages in a row, and the names of what the last of them gives."""
+from __future__ import annotations
+
+from typing import Sequence as Items, Union
+
+from graphdsl.semantics import catalog, numbers
+from graphdsl.semantics.constructs import counted
+from graphdsl.semantics.graph import Assignment, Expression, Key, Literal, Previous, Sequence
+from graphdsl.semantics.resolve import Resolver
+from graphdsl.diagnostics import Span, mistake
+from graphdsl.syntax import nodes
+
+
+def assignment(statement: Union[nodes.Edge, nodes.Value], resolver: Resolver) -> Assignment:
+    """Resolves an edge, or a value with `=`."""
+    results = tuple(key for result in statement.results for key in resolver.keys(result))
+    if isinstance(statement, nodes.Value):
+        return assigned(statement.span, results, statement.expression, resolver)
+    _check_named(statement, resolver)
+    source = statement.source
+    if isinstance(source, nodes.Call):
+        row: tuple[Expression, ...] = (resolver.expression(source),)
+        inputs = _results_of(row[0], resolver)
+    else:
+        row = ()
+        inputs = tuple(map(resolver.expression, source.items if isinstance(source, nodes.Tuple) else (source,)))
+    return _bound(statement.span, results, row + stages(inputs, statement.stages, resolver), resolver)
+
+
+def assigned(span: Span, results: tuple[Key, ...], node: nodes.Expression, resolver: Resolver) -> Assignment:
+    """Resolves an expression that gets names.
+
+    Args:
+        span: Of the whole statement.
+        results: The names.
+        node: The expression.
+        resolver: Of the statement's turn.
+    """
+    expression = resolver.expression(node)
+    if isinstance(expression, Sequence):
+        raise mistake('G307', f'a {expression.kind} cannot have a name', expression.span,
+                      help='write it where it is used; a list of numbers can be a `param`')
+    if isinstance(expression, Literal) and (isinstance(expression.value, bool)
+                                            or not isinstance(expression.value, (int, float))):
+        raise mistake('G307', f'{numbers.kind(expression.value)} does not flow along edges', expression.span,
+                      help='values are arrays and numbers; make it a `param`')
+    return _bound(span, results, (expression,), resolver)
+
+
+def stages(inputs: tuple[Expression, ...], row: Items[nodes.Expression], resolver: Resolver
+           ) -> tuple[Expression, ...]:
+    """Resolves stages in a row.
+
+    Args:
+        inputs: Of the first stage.
+        row: The stages.
+        resolver: Of the statement's turn.
+    """
+    resolved: list[Expression] = []
+    for node in row:
+        resolved.append(resolver.stage(node, inputs))
+        inputs = _results_of(resolved[-1], resolver)
+    return tuple(resolved)
+
+
+def _results_of(stage: Expression, resolver: Resolver) -> tuple[Expression, ...]:
+    """Returns what a stage hands to the next."""
+    count = resolver.result_count(stage)
+    return (Previous(stage.span, 1 if count is None and not resolver.gives_several(stage) else count),)
+
+
+def _bound(span: Span, results: tuple[Key, ...], row: tuple[Expression, ...], resolver: Resolver) -> Assignment:
+    """Checks that as many names are given as there are results."""
+    count = resolver.result_count(row[-1])
+    if not results or (count is not None and count != len(results)):
+        gives = counted(count, 'result') if count is not None else 'results'
+        raise mistake('G303', f'this gives {gives}, and there {"is" if len(results) == 1 else "are"} '
+                      f'{counted(len(results), "name")} for it', span, reason='each result needs a name',
+                      help='`_` stands for a result that is not wanted')
+    if len(results) == 1 and resolver.gives_several(row[-1]):
+        raise mistake('G303', 'this gives several results, and there is 1 name', span,
+                      reason='each result needs a name', help='`-> p[0..n]` binds n results as a family')
+    return Assignment(span, results, row)
+
+
+def _check_named(edge: nodes.Edge, resolver: Resolver) -> None:
+    """An edge whose last name is a callable has no result: its writer forgot the name."""
+    last = edge.results[-1]
+    name = last.name if isinstance(last, nodes.Name) else last.base.name
+    scope = resolver.scope
+    if name in scope.models:
+        what = f'a {scope.models.kind}'
+    elif name in scope.blocks:
+        what = 'a block'
+    elif name in scope.imported:
+        what = 'imported'
+    elif isinstance(last, nodes.Name) and len(edge.results) == 1 and name in catalog.members('functions'):
+        what = 'a function'
+    elif isinstance(last, nodes.Name) and len(edge.results) == 1 and name in catalog.members('links'):
+        what = 'a link'
+    else:
+        return
+    raise mistake('G302', 'did you forget the name of the result?', last.span,
+                  reason=f'`{name}` is {what}', help=f'end the edge with a new name: `-> {name} -> result`')

@@ -1,0 +1,311 @@
+"""Resolves expressions: names become values, and what is known while compiling is computed."""
+from __future__ import annotations
+
+import functools
+import sys
+from dataclasses import dataclass
+from typing import Any, Optional
+
+from graphdsl.semantics import catalog, numbers
+from graphdsl.semantics.graph import (
+    Arithmetic, BatchSize, Expression, Key, Literal, Reference, Sequence, SliceItem, Subscript)
+from graphdsl.semantics.later import RUNNING_NUMBERS, not_executed
+from graphdsl.semantics.scope import Broken, Scope, allowed
+from graphdsl.diagnostics import Mistake, Span, mistake
+from graphdsl.syntax import nodes
+
+_MOST_RESULTS = 100_000
+
+
+def literal(span: Span, value: Any) -> Expression:
+    """Wraps a plain Python value."""
+    if isinstance(value, (list, tuple)):
+        kind = 'list' if isinstance(value, list) else 'tuple'
+        return Sequence(span, kind, tuple(literal(span, item) for item in value))
+    return Literal(span, value)
+
+
+def is_known(*expressions: Expression) -> bool:
+    """Says whether expressions are known while compiling."""
+    return all(isinstance(e, Literal) or (isinstance(e, Sequence) and is_known(*e.items)) for e in expressions)
+
+
+def plain(expression: Expression) -> Any:
+    """Returns the plain Python value of an expression that :func:`is_known`."""
+    if isinstance(expression, Literal):
+        return expression.value
+    return {'list': list, 'tuple': tuple}[expression.kind](plain(item) for item in expression.items)
+
+
+@dataclass(frozen=True)
+class Expressions:
+    """Resolves expressions in a scope; :class:`graphdsl.semantics.resolve.Resolver` adds the calls.
+
+    Attributes:
+        scope: What may be named.
+    """
+
+    scope: Scope
+
+    def call(self, node: nodes.Call) -> Expression:
+        """Resolves a call that stands in an expression."""
+        raise NotImplementedError
+
+    # Known while compiling
+
+    def constant(self, node: nodes.Expression, what: str) -> Any:
+        """Returns the plain value of an expression that must be known while compiling.
+
+        Args:
+            node: The expression.
+            what (str): What it is needed for, for the message.
+        """
+        expression = self.expression(node)
+        if not is_known(expression):
+            raise mistake('G201', f'{what} must be known while compiling', node.span,
+                          reason='this is only known while training',
+                          help='use numbers, params and loop variables here')
+        return plain(expression)
+
+    def integer(self, node: nodes.Expression, what: str, least: Optional[int] = None, most: Optional[int] = None
+                ) -> int:
+        """Returns an integer that must be known while compiling."""
+        value = self.constant(node, what)
+        if isinstance(value, bool) or not isinstance(value, int):
+            problem = 'an integer'
+        elif least is not None and value < least:
+            problem = f'at least {least}'
+        elif most is not None and value > most:
+            problem = f'at most {most:,}'
+        else:
+            return value
+        raise mistake('G204', f'{what} must be {problem}', node.span, reason=f'this is {numbers.shown(value)}')
+
+    # Names that statements bind
+
+    def key(self, node: nodes.Target) -> Key:
+        """Returns the name that a statement binds."""
+        if isinstance(node, nodes.Name):
+            return Key(allowed(node))
+        indices = []
+        for item in node.items:
+            if isinstance(item, (nodes.Slice, nodes.Range, nodes.All)):
+                raise mistake('G205', 'one member of a family is bound at a time', item.span,
+                              help='use an integer here')
+            indices.append(self.integer(item, 'an index', least=0))
+        return Key(allowed(node.base), tuple(indices))
+
+    def keys(self, node: nodes.Target) -> list[Key]:
+        """Returns the names that a result of an edge binds: several for ``p[0..3]``, ``_`` for one to discard."""
+        if isinstance(node, nodes.Name) and node.name == '_':
+            return [Key('_')]
+        if isinstance(node, nodes.Index) and len(node.items) == 1 and isinstance(node.items[0], nodes.Range):
+            span = node.items[0]
+            first = self.integer(span.start, 'an index', least=0)
+            last = self.integer(span.stop, 'an index', least=0)
+            if last - first > _MOST_RESULTS:
+                raise mistake('G209', f'this binds more than {_MOST_RESULTS:,} results', span.span)
+            base = allowed(node.base)
+            return [Key(base, (i,)) for i in range(first, last)]
+        return [self.key(node)]
+
+    # Expressions
+
+    @functools.singledispatchmethod
+    def expression(self, node: nodes.Expression) -> Expression:
+        """Resolves an expression.
+
+        Raises:
+            Mistake: With the first thing that is wrong in it.
+        """
+        raise mistake('G206', 'this can only stand between `[` and `]`', node.span)
+
+    @expression.register(nodes.Number)
+    @expression.register(nodes.String)
+    @expression.register(nodes.Constant)
+    def _(self, node):
+        return Literal(node.span, node.value)
+
+    @expression.register
+    def _(self, node: nodes.Name):
+        name, values = node.name, self.scope.values
+        if name in self.scope.numbers:
+            value = self.scope.numbers[name]
+            if isinstance(value, Broken):
+                raise Mistake(value.diagnostic)
+            return literal(node.span, value)
+        if name in values:
+            return Reference(node.span, values.select(node, name, None))
+        if name in values.expected:
+            return Reference(node.span, Key(name))
+        if name == 'batch_size' and not self.scope.in_body:
+            return BatchSize(node.span)
+        if name in RUNNING_NUMBERS:
+            raise not_executed(f'the number `{name}`', node.span)
+        raise self._no_value(node)
+
+    def _no_value(self, node: nodes.Name) -> Mistake:
+        name = node.name
+        if name == '_':
+            return mistake('G109', '`_` discards a result, and names nothing', node.span,
+                           help='give the result a name to use it')
+        if name in self.scope.later:
+            return mistake('G101', f'`{name}` has no value yet', node.span,
+                           help='the default of a param can use the params of the lines before it')
+        if name in self.scope.callable_names() or name in self.scope.outer:
+            return mistake('G107', f'`{name}` is something to call, not a value', node.span,
+                           help=f'write `x -> {name} -> y` or `y = {name}(x)`')
+        if name in catalog.members('initializers'):
+            return mistake('G107', f'`{name}` is an initializer, and is called', node.span,
+                           help=f'write `{name}()`')
+        close = catalog.suggestion(name, self.scope.value_names())
+        if not close and (name in catalog.members('functions') or name in catalog.members('links')):
+            return mistake('G107', f'`{name}` is something to call, not a value', node.span,
+                           help=f'write `x -> {name} -> y`')
+        return mistake('G101', f'there is no value `{name}`', node.span,
+                       help=close or ('a body sees its inputs, params and numbers, no outer values'
+                                      if self.scope.in_body else 'bind it with an edge, `=`, `input` or `param`'))
+
+    @expression.register
+    def _(self, node: nodes.Attribute):
+        raise mistake('G110', 'values have no attributes', node.span,
+                      reason=f'`.{node.name}` cannot stand here')
+
+    @expression.register(nodes.List)
+    @expression.register(nodes.Tuple)
+    def _(self, node):
+        kind = 'list' if isinstance(node, nodes.List) else 'tuple'
+        sequence = Sequence(node.span, kind, tuple(self.expression(item) for item in node.items))
+        if is_known(sequence) and not numbers.is_within_bounds(plain(sequence)):
+            raise numbers.too_large(node.span)
+        return sequence
+
+    @expression.register
+    def _(self, node: nodes.Unary):
+        operand = self.expression(node.operand)
+        if is_known(operand):
+            return literal(node.span, numbers.compute(node.operator, (plain(operand),), node.span))
+        return self._arithmetic(node, node.operator, operand)
+
+    @expression.register
+    def _(self, node: nodes.Binary):
+        left = self.expression(node.left)
+        if node.operator in ('and', 'or') and is_known(left):
+            return left if bool(plain(left)) == (node.operator == 'or') else self.expression(node.right)
+        right = self.expression(node.right)
+        if is_known(left, right):
+            return literal(node.span, numbers.compute(node.operator, (plain(left), plain(right)), node.span))
+        return self._arithmetic(node, node.operator, left, right)
+
+    def _arithmetic(self, node, operator: str, *operands: Expression) -> Expression:
+        if operator in ('and', 'or', 'not', '%'):
+            raise mistake('G207', f'`{operator}` does not go with arrays', node.span,
+                          help='choose between the elements of arrays with `where(mask, a, b)`')
+        for operand in operands:
+            if isinstance(operand, Sequence):
+                raise mistake('G203', f'`{operator}` does not go with a {operand.kind}', operand.span,
+                              help='add the values of a list with `sum(...)`, join them with `concat(...)`')
+            if isinstance(operand, Literal) and not isinstance(operand.value, (int, float)):
+                raise mistake('G203', f'`{operator}` does not go with {numbers.kind(operand.value)}', operand.span)
+            if isinstance(operand, Literal) and abs(operand.value) > sys.float_info.max:
+                raise numbers.too_large(operand.span)
+            self.one_result(operand)
+        return Arithmetic(node.span, operator, operands)
+
+    def one_result(self, expression: Expression) -> None:
+        """Refuses a call that gives several results where a single value is wanted."""
+
+    @expression.register
+    def _(self, node: nodes.Comparison):
+        operands = [self.expression(operand) for operand in (node.first, *node.others)]
+        if not is_known(*operands):
+            raise not_executed('a comparison of arrays', node.span)
+        values = [plain(operand) for operand in operands]
+        pairs = zip(node.operators, values, values[1:])
+        return Literal(node.span, all(numbers.compute(op, (a, b), node.span) for op, a, b in pairs))
+
+    @expression.register
+    def _(self, node: nodes.Conditional):
+        condition = self.expression(node.condition)
+        if not is_known(condition):
+            raise mistake('G208', 'an array cannot be a condition', node.condition.span,
+                          help='choose between the elements of arrays with `where(mask, a, b)`')
+        return self.expression(node.value if plain(condition) else node.otherwise)
+
+    # Brackets
+
+    @expression.register
+    def _(self, node: nodes.Index):
+        base = node.base
+        if isinstance(base, nodes.Name) and base.name not in self.scope.numbers:
+            if self.scope.values.is_family(base.name):
+                return self._members(node)
+            if base.name not in self.scope.values and base.name in self.scope.values.expected:
+                return Reference(node.span, Key(base.name))
+        resolved = self.expression(base)
+        if isinstance(resolved, Sequence):
+            return self._element(node, resolved)
+        if is_known(resolved):
+            raise mistake('G203', f'{numbers.kind(plain(resolved))} has no elements to take', node.span)
+        return Subscript(node.span, resolved, tuple(self._subscript(item) for item in node.items))
+
+    def _members(self, node: nodes.Index) -> Expression:
+        found = self.scope.values.select(node, node.base.name, self.indices(node))
+        if isinstance(found, Key):
+            return Reference(node.span, found)
+        return Sequence(node.span, 'list', tuple(Reference(node.span, key) for key in found))
+
+    def _element(self, node: nodes.Index, sequence: Sequence) -> Expression:
+        """Takes an element of a list, or a part of it."""
+        if len(node.items) != 1 or isinstance(node.items[0], nodes.All):
+            raise mistake('G203', f'a {sequence.kind} has one index', node.span)
+        index, = self.indices(node)
+        if isinstance(index, slice):
+            return Sequence(node.span, sequence.kind, sequence.items[index])
+        if not -len(sequence.items) <= index < len(sequence.items):
+            raise mistake('G105', f'this {sequence.kind} has {len(sequence.items)} members', node.span)
+        return sequence.items[index]
+
+    def indices(self, node: nodes.Index) -> tuple[Any, ...]:
+        """Returns the indices of a family or list: integers, slices, ``'*'``."""
+        found: list[Any] = []
+        for item in node.items:
+            if isinstance(item, nodes.All):
+                found.append('*')
+            elif isinstance(item, nodes.Slice):
+                ends = (item.start, item.stop, item.step)
+                start, stop, step = (end and self.integer(end, 'an index') for end in ends)
+                if step == 0:
+                    raise mistake('G204', 'a slice cannot step by 0', item.span)
+                found.append(slice(start, stop, step))
+            elif isinstance(item, nodes.Range):
+                found.append(slice(self.integer(item.start, 'an index', least=0),
+                                   self.integer(item.stop, 'an index', least=0)))
+            else:
+                found.append(self.integer(item, 'an index'))
+        return tuple(found)
+
+    def _subscript(self, item: nodes.Expression) -> Expression:
+        if isinstance(item, nodes.All):
+            raise mistake('G206', '`*` selects the members of a family', item.span, reason='this is not a family',
+                          help='write `:` for a whole axis of an array')
+        if isinstance(item, nodes.Range):
+            raise mistake('G206', '`..` binds results and counts loops', item.span,
+                          help='write `a:b` for a part of an axis')
+        if isinstance(item, nodes.Slice):
+            start, stop, step = (end and self._index(end) for end in (item.start, item.stop, item.step))
+            if step == Literal(item.span, 0):
+                raise mistake('G204', 'a slice cannot step by 0', item.span)
+            return SliceItem(item.span, start, stop, step)
+        return self._index(item)
+
+    def _index(self, node: nodes.Expression) -> Expression:
+        index = self.expression(node)
+        if isinstance(index, Literal) and isinstance(index.value, (str, float)):
+            raise mistake('G204', 'an index must be an integer', node.span,
+                          reason=f'this is {numbers.shown(index.value)}')
+        return index
+
+    @expression.register
+    def _(self, node: nodes.Call):
+        return self.call(node)

@@ -1,0 +1,118 @@
+"""The order of computation, and what depends on what."""
+from __future__ import annotations
+
+import heapq
+from typing import Callable, Iterable, Mapping, Sequence
+
+from graphdsl.semantics.graph import Assignment, Key
+from graphdsl.diagnostics import Place, mistake
+
+_MOST_NAMES = 8
+
+
+def in_order(assignments: Sequence[Assignment]) -> tuple[Assignment, ...]:
+    """Sorts assignments so that each comes after those it reads, ties in the order of the file.
+
+    Raises:
+        Mistake: If some depend on each other in a circle; it names the whole circle.
+    """
+    maker = {key: i for i, assignment in enumerate(assignments) for key in assignment.results}
+    needs = [{maker[key] for key in a.operands if key in maker} for a in assignments]
+    users: list[list[int]] = [[] for _ in assignments]
+    for i, needed in enumerate(needs):
+        for j in needed:
+            users[j].append(i)
+    missing = [len(needed) for needed in needs]
+    ready = [i for i, count in enumerate(missing) if not count]
+    order = []
+    while ready:
+        i = heapq.heappop(ready)
+        order.append(i)
+        for user in users[i]:
+            missing[user] -= 1
+            if not missing[user]:
+                heapq.heappush(ready, user)
+    if len(order) < len(assignments):
+        raise _cycle(assignments, needs, set(range(len(assignments))) - set(order))
+    return tuple(assignments[i] for i in order)
+
+
+def _cycle(assignments, needs, left: set[int]):
+    i = min(left)
+    path: dict[int, None] = {}
+    while i not in path:
+        path[i] = None
+        i = min(needs[i] & left)
+    row = list(path)
+    # Each assignment of the path needs the next: the values flow the other way.
+    circle = row[row.index(i):][::-1]
+    start = circle.index(min(circle))
+    first, *others = circle[start:] + circle[:start]
+    # Of the results of each, the one that the next reads.
+    keys = [next(key for key in assignments[a].results if key in assignments[b].operands)
+            for a, b in zip([first, *others], [*others, first])]
+    names = list(map(str, keys))
+    if len(names) > 2 * _MOST_NAMES:
+        names[_MOST_NAMES:-1] = [f'... {len(names) - _MOST_NAMES - 1} more ...']
+    return mistake('G301', 'these values depend on each other in a circle', assignments[first].span,
+                   reason=' -> '.join([*names, names[0]]),
+                   places=tuple(Place(assignments[j].span, f'makes `{key}`')
+                                for j, key in list(zip(others, keys[1:]))[:_MOST_NAMES]),
+                   help='a value of the minibatch before must be a `state`; otherwise cut the circle')
+
+
+def reaching(keys: Iterable[Key], maker: Mapping[Key, Assignment]) -> list[Assignment]:
+    """Returns the assignments that some values are computed by, in no particular order.
+
+    Args:
+        keys: The values.
+        maker: The assignment that makes each value.
+    """
+    found: dict[int, Assignment] = {}
+    pending = list(keys)
+    while pending:
+        assignment = maker.get(pending.pop())
+        if assignment is not None and id(assignment) not in found:
+            found[id(assignment)] = assignment
+            pending.extend(assignment.operands)
+    return list(found.values())
+
+
+class Reach:
+    """Which values and models some losses depend on, by one walk over the graph.
+
+    Args:
+        assignments: In the order of computation.
+        losses: What depends.
+    """
+
+    def __init__(self, assignments: Sequence[Assignment], losses: Iterable[Key]):
+        self._losses = tuple(losses)
+        # A bit per loss: sets would take time and room for each pair of a loss and a value.
+        self._bits = {loss: 1 << i for i, loss in enumerate(self._losses)}
+        self._masks = dict(self._bits)
+        self._models: dict[Key, int] = {}
+        for assignment in reversed(assignments):
+            mask = 0
+            for key in assignment.results:
+                mask |= self._masks.get(key, 0)
+            if mask:
+                for key in assignment.operands:
+                    self._masks[key] = self._masks.get(key, 0) | mask
+                for model in assignment.models:
+                    self._models[model] = self._models.get(model, 0) | mask
+
+    def models(self) -> dict[Key, set[Key]]:
+        """Returns the models that each loss depends on, losses in their order."""
+        found: dict[Key, set[Key]] = {loss: set() for loss in self._losses}
+        for model, mask in self._models.items():
+            while mask:
+                lowest = mask & -mask
+                found[self._losses[lowest.bit_length() - 1]].add(model)
+                mask ^= lowest
+        return found
+
+    def those_reached(self, losses: Iterable[Key]) -> Callable[[Key], bool]:
+        """Returns a function that says of a value whether one of some losses depends on it."""
+        wanted = sum(self._bits[loss] for loss in set(losses))
+        return lambda value: bool(self._masks.get(value, 0) & wanted)

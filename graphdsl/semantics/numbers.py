@@ -1,0 +1,128 @@
+"""Arithmetic on what is known while compiling: params, loop variables, literals."""
+from __future__ import annotations
+
+import json
+import math
+import operator
+from typing import Any, Callable
+
+from graphdsl.diagnostics import Mistake, Span, mistake
+
+_OPERATORS: dict[str, Callable] = {
+    '+': operator.add, '-': operator.sub, '*': operator.mul, '/': operator.truediv, '//': operator.floordiv,
+    '%': operator.mod, '==': operator.eq, '!=': operator.ne, '<': operator.lt, '<=': operator.le,
+    '>': operator.gt, '>=': operator.ge, 'in': lambda a, b: a in b, 'not in': lambda a, b: a not in b,
+}
+
+FUNCTIONS: dict[str, Callable] = {
+    'min': min, 'max': max, 'sum': sum, 'mean': lambda values: sum(values) / len(values), 'abs': abs,
+    'exp': math.exp, 'log': math.log, 'sqrt': math.sqrt, 'sin': math.sin, 'cos': math.cos, 'tanh': math.tanh,
+    'floor': math.floor,
+}
+
+_LARGEST_BITS = 4096
+_LONGEST = 100_000
+_SHOWN = 60
+
+
+def compute(symbol: str, operands: tuple, span: Span) -> Any:
+    """Applies an operator to compile-time values.
+
+    Args:
+        symbol (str): An operator of the language with one or two operands.
+        operands (tuple): Plain Python values.
+        span: Where, for messages.
+
+    Raises:
+        Mistake: If the operands don't fit or the result is out of bounds.
+    """
+    if len(operands) == 1:
+        unary = {'-': operator.neg, '+': operator.pos, 'not': operator.not_}[symbol]
+        return _guarded(unary, operands, symbol, span)
+    # Python repeats and formats texts with these.
+    if symbol in ('*', '%') and any(isinstance(o, (str, list, tuple)) for o in operands):
+        raise _unfit(symbol, operands, span)
+    return _guarded(_power if symbol == '**' else _OPERATORS[symbol], operands, symbol, span)
+
+
+def call(name: str, arguments: tuple, span: Span) -> Any:
+    """Applies one of :data:`FUNCTIONS` to compile-time values; raises :class:`Mistake` where it cannot."""
+    if not arguments:
+        raise mistake('G306', f'`{name}` needs an argument', span)
+    return _guarded(FUNCTIONS[name], arguments, name, span)
+
+
+def _power(base, exponent):
+    if isinstance(base, int) and isinstance(exponent, int):
+        if exponent < 0:
+            base = float(base)
+        elif base.bit_length() * exponent > _LARGEST_BITS:
+            raise OverflowError
+    result = base ** exponent
+    if isinstance(result, complex):
+        raise ValueError('a negative number has no real power of this kind')
+    return result
+
+
+def _guarded(function: Callable, operands: tuple, symbol: str, span: Span) -> Any:
+    try:
+        value = function(*operands)
+    except ZeroDivisionError:
+        raise mistake('G202', 'division by zero', span) from None
+    except OverflowError:
+        raise too_large(span) from None
+    except ValueError as error:
+        raise mistake('G202', f'`{symbol}` has no value here', span, reason=str(error)) from None
+    except TypeError:
+        raise _unfit(symbol, operands, span) from None
+    if not is_within_bounds(value):
+        raise too_large(span)
+    return value
+
+
+def is_within_bounds(value: Any, finite: bool = True) -> bool:
+    """Says whether a value is small enough to go on with, and finite if it has to be."""
+    pending, count = [value], 0
+    while pending:
+        item = pending.pop()
+        count += len(item) if isinstance(item, (str, list, tuple)) else 0
+        if count > _LONGEST or (finite and isinstance(item, float) and not math.isfinite(item)) \
+                or (isinstance(item, int) and item.bit_length() > _LARGEST_BITS):
+            return False
+        if isinstance(item, (list, tuple)):
+            pending.extend(item)
+    return True
+
+
+def too_large(span: Span) -> Mistake:
+    return mistake('G202', 'this is too large', span,
+                   help=f'integers have at most {_LARGEST_BITS} bits, lists at most {_LONGEST:,} elements; arrays '
+                        'hold numbers up to 1.8e308')
+
+
+def _unfit(symbol: str, operands: tuple, span: Span) -> Mistake:
+    kinds = ' and '.join(kind(operand) for operand in operands)
+    return mistake('G203', f'`{symbol}` does not go with {kinds}', span)
+
+
+def shown(value: Any) -> str:
+    """Returns a compile-time value as a graph file writes it, shortened if it is long."""
+    if isinstance(value, (list, tuple)):
+        opening, closing = '[]' if isinstance(value, list) else '()'
+        text = opening + ', '.join(map(shown, value[:_SHOWN])) + closing
+    elif isinstance(value, str):
+        text = json.dumps(value, ensure_ascii=False)
+    else:
+        text = {None: 'none', True: 'true', False: 'false'}[value] if value is None or isinstance(value, bool) \
+            else repr(value)
+    return text if len(text) <= _SHOWN else f'{text[:_SHOWN - 3]}...'
+
+
+def kind(value: Any) -> str:
+    """Names a compile-time value's kind in the words of the language."""
+    if value is None:
+        return '`none`'
+    if isinstance(value, bool):
+        return 'a truth value'
+    return {int: 'an integer', float: 'a number', str: 'a string', list: 'a list', tuple: 'a tuple'}.get(
+        type(value), f'a Python object of the type {type(value).__name__}')

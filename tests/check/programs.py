@@ -1,0 +1,34 @@
+"""Small programs for the tests of the checker."""
+from graphdsl.semantics.checker import check as check_tree
+from graphdsl.diagnostics import Source
+from graphdsl.syntax.parse import parse
+
+BASE = """
+input x: float32[3], t: int32
+model m = Linear(2)
+x -> m -> y
+loss a = softmax_cross_entropy(y, t)
+optimizer SGD(lr=0.1) owns m
+"""
+
+
+def check(text, params=(), bind=()):
+    """Checks a program as it stands; returns the graph, or None, and the diagnostics."""
+    return check_tree(parse(Source(text)), params, bind)
+
+
+def graph(more='', **options):
+    """Checks what is added to a program that is right; returns the graph."""
+    found, diagnostics = check(BASE + more, **options)
+    assert found is not None, [(d.code, d.message) for d in diagnostics]
+    return found
+
+
+def diagnostics(more='', **options):
+    """Checks what is added to a program that is right; returns pairs of code and underlined text."""
+    source = Source(BASE + more)
+    return [(d.code, source[d.span]) for d in check(source.text, **options)[1]]
+
+
+def codes(more='', **options):
+    return [code for code, _ in diagnostics(more, **options)]
