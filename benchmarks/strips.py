@@ -116,7 +116,7 @@ def main() -> None:
     print('CNN trunk, batch 64; how many times as long as graphdsl takes an iteration of')
     print(f'{"heads":>5} {"founding":>9} {"best by hand":>13} {"graphdsl, ms":>13}')
     for heads in (1, 2, 5, 8, 16):
-        times = measure.interleaved(variants(heads), rounds=40)
+        times = measure.interleaved(variants(heads), rounds=60)
         milliseconds = 1e3 * sorted(times['graphdsl'])[len(times['graphdsl']) // 2]
         print(f'{heads:>5} {measure.ratio(times, "founding", "graphdsl"):>9.2f} '
               f'{measure.ratio(times, "joint", "graphdsl"):>13.2f} {milliseconds:>13.1f}')
