@@ -5,6 +5,7 @@ from typing import Sequence as Items, Union
 
 from graphdsl.semantics import catalog, numbers
 from graphdsl.semantics.constructs import counted
+from graphdsl.semantics.expressions import is_known
 from graphdsl.semantics.graph import Assignment, Expression, Key, Literal, Previous, Sequence
 from graphdsl.semantics.resolve import Resolver
 from graphdsl.diagnostics import Span, mistake
@@ -24,6 +25,9 @@ def assignment(statement: Union[nodes.Edge, nodes.Value], resolver: Resolver) ->
     else:
         row = ()
         inputs = tuple(map(resolver.expression, source.items if isinstance(source, nodes.Tuple) else (source,)))
+        if inputs and is_known(*inputs):
+            raise mistake('G307', 'numbers do not flow along edges', source.span,
+                          help='edges carry arrays; compute with numbers in expressions')
     return _bound(statement.span, results, row + stages(inputs, statement.stages, resolver), resolver)
 
 

@@ -172,7 +172,7 @@ class Resolver(Constructs):
                 if problem is not None:
                     raise mistake('G304', problem[0], span, help=problem[1].replace('`self`, ', ''))
         for argument in arguments:
-            if isinstance(argument, Literal) and not isinstance(argument.value, (int, float)):
+            if isinstance(argument, Literal) and numbers.kind(argument.value) not in ('an integer', 'a number'):
                 raise mistake('G308', f'`{name}` takes an array here, and gets {numbers.kind(argument.value)}',
                               argument.span)
             self._check_array(f'`{name}`', argument)

@@ -49,5 +49,6 @@ def test_every_transcript_has_a_program():
 def test_the_underlined_text_is_in_the_file(path):
     """Every excerpt shows a whole line of the program."""
     lines = path.read_text(encoding='utf-8').splitlines()
-    for number, text in re.findall(r'^ *(\d+) \| (.*)$', path.with_suffix('.out').read_text('utf-8'), re.MULTILINE):
+    transcript = path.with_suffix('.out').read_text(encoding='utf-8')
+    for number, text in re.findall(r'^ *(\d+) \| (.*)$', transcript, re.MULTILINE):
         assert lines[int(number) - 1] == text

@@ -65,7 +65,8 @@ def test_an_underscore_discards(more):
 
 
 @pytest.mark.parametrize('more', [
-    'output o = _', 'loss _ = mean(y)', 'metric _ = mean(y)', 'model _ = Linear(2)', 'param _ = 3', 'y -> relu -> _[0]',
+    'output o = _', 'loss _ = mean(y)', 'metric _ = mean(y)', 'model _ = Linear(2)', 'param _ = 3',
+    'y -> relu -> _[0]',
     'block _ = relu', 'for _ in 0..2 { output o[_] = y }', 'model n(_) -> w { w = 1 }', 'import _ from "lab"',
     'model n(v) -> w { layer _ = Linear(2); v -> Linear(2) -> w }\ny -> n -> z',
 ])
@@ -74,7 +75,8 @@ def test_an_underscore_names_nothing(more):
 
 
 @pytest.mark.parametrize('name', ['batch_size', 'iteration', 'epoch', 'progress'])
-@pytest.mark.parametrize('statement', ['{} = relu(y)', 'param {} = 3', 'input {}: float32', 'for {} in 0..2 {{ }}'])
+@pytest.mark.parametrize('statement', [
+    '{} = relu(y)', 'param {} = 3', 'input {}: float32', 'for {} in 0..2 {{ }}'])
 def test_numbers_of_the_step_keep_their_names(name, statement):
     assert 'G109' in codes(statement.format(name))
 
@@ -105,7 +107,8 @@ def test_parts_have_stable_names_from_class_and_order():
         loss b = mean(z)
         optimizer SGD() owns n
     ''').models[1]
-    assert [part.name for part in model.chain.parts] == ['last', 'linear_2', 'linear_1', 'two_1', 'two_2', 'linear_3']
+    names = [part.name for part in model.chain.parts]
+    assert names == ['last', 'linear_2', 'linear_1', 'two_1', 'two_2', 'linear_3']
 
 
 @pytest.mark.parametrize('layer', ['forward', 'xp', 'class', 'params', 'h_0', '_params'])

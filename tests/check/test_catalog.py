@@ -58,28 +58,34 @@ def test_all_listed_links_have_a_size():
 
 @pytest.mark.parametrize('written, made', [
     ('Linear(10)', (None, 10)), ('Linear(4, 10)', (4, 10)), ('Linear(none, 10)', (None, 10)),
-    ('Linear(10, nobias=true)', (None, 10)), ('Convolution2D(8, ksize=3)', (None, 8)), ('Linear(out_size=10)', (None,)),
-    ('Convolution2D(8, 3)', (None, 8, 3)), ('Convolution2D(3, 8, 3)', (3, 8, 3)), ('ConvolutionND(2, 8, 3)', (2, None, 8, 3)),
-    ('Linear(in_size=4, out_size=10)', ()), ('EmbedID(10, 4)', (10, 4)), ('NStepLSTM(1, 3, 4, 0.5)', (1, 3, 4, 0.5)),
+    ('Linear(10, nobias=true)', (None, 10)), ('Convolution2D(8, ksize=3)', (None, 8)),
+    ('Linear(out_size=10)', (None,)),
+    ('Convolution2D(8, 3)', (None, 8, 3)), ('Convolution2D(3, 8, 3)', (3, 8, 3)),
+    ('ConvolutionND(2, 8, 3)', (2, None, 8, 3)),
+    ('Linear(in_size=4, out_size=10)', ()), ('EmbedID(10, 4)', (10, 4)),
+    ('NStepLSTM(1, 3, 4, 0.5)', (1, 3, 4, 0.5)),
     ('Maxout(4, pool_size=2)', (None, 4)), ('ConvolutionND(ndim=2, out_channels=8, ksize=3)', ()),
-    ('StatelessLSTM(4)', (None, 4)), ('MLPConvolution2D([4, 2], ksize=1)', (None, [4, 2])), ('BatchNormalization(4)', (4,)),
+    ('StatelessLSTM(4)', (None, 4)), ('MLPConvolution2D([4, 2], ksize=1)', (None, [4, 2])),
+    ('BatchNormalization(4)', (4,)),
 ])
 def test_where_the_size_is_left_out(written, made):
     from graphdsl.semantics.expressions import plain
     from graphdsl.semantics.graph import Construct
     inputs = {'StatelessLSTM': '(y, y, y)', 'NStepLSTM': '(y, y, y)'}.get(written.split('(')[0], 'y')
     results = {'StatelessLSTM': 'o, p', 'NStepLSTM': 'o, p, q'}.get(written.split('(')[0], 'o')
-    model = graph(f'model n = {written}\n{inputs} -> n -> {results}\nloss b = mean(o)\noptimizer SGD() owns n').models[1]
-    (part,) = model.chain.parts
+    found = graph(f'model n = {written}\n{inputs} -> n -> {results}\nloss b = mean(o)\noptimizer SGD() owns n')
+    (part,) = found.models[1].chain.parts
     assert isinstance(part.content, Construct)
     assert tuple(map(plain, part.content.arguments)) == made
     if 'ndim=' in written:
         assert part.content.keywords[0][0] == 'in_channels' and part.content.keywords[0][1].value is None
 
 
-@pytest.mark.parametrize('written', ['Linear()', 'Linear(1, 2, 3, 4, 5, 6)', 'Linear(10, in_size=5)', 'Linear(units=10)',
-                                     'Convolution2D(8, kernel=3)', 'BatchNormalization(4, epsilon=1)', 'EmbedID(10)',
-                                     'Linear(10, initialW=3, initialW=4)', 'Linear(10, class=3)'])
+@pytest.mark.parametrize('written', [
+    'Linear()', 'Linear(1, 2, 3, 4, 5, 6)', 'Linear(10, in_size=5)', 'Linear(units=10)', 'Convolution2D(8)',
+    'Convolution2D(8, kernel=3)', 'BatchNormalization(4, epsilon=1)', 'EmbedID(10)', 'Linear(10, class=3)',
+    'Linear(10, initialW=3, initialW=4)',
+])
 def test_arguments_that_a_link_does_not_take(written):
     assert 'G306' in codes(f'model n = {written}\ny -> n -> o')
 
@@ -107,8 +113,10 @@ LABELS = numpy.zeros(2, 'i')
 CALLS = {
     'lstm': (FEW, MORE), 'slstm': (FEW, FEW, MORE, MORE), 'tree_lstm': (FEW, FEW, numpy.ones((2, 20), 'f')),
     'precision': (FEW, LABELS), 'recall': (FEW, LABELS), 'f1_score': (FEW, LABELS), 'fft': ((FEW, FEW),),
-    'ifft': ((FEW, FEW),), 'classification_summary': (FEW, LABELS), 'split_axis': (FEW, 2, 1), 'broadcast': (FEW, FEW),
-    'argmax_crf1d': (numpy.ones((4, 4), 'f'), [FEW, FEW]), 'identity': (FEW, FEW), 'relu': (FEW,), 'concat': ([FEW, FEW],),
+    'ifft': ((FEW, FEW),), 'classification_summary': (FEW, LABELS), 'split_axis': (FEW, 2, 1),
+    'broadcast': (FEW, FEW),
+    'argmax_crf1d': (numpy.ones((4, 4), 'f'), [FEW, FEW]), 'identity': (FEW, FEW), 'relu': (FEW,),
+    'concat': ([FEW, FEW],),
 }
 
 
@@ -129,8 +137,10 @@ def test_a_second_result_on_request(name, keyword):
 
 
 @pytest.mark.parametrize('link, inputs', [
-    (L.StatelessLSTM(3, 3), (None, None, ROW)), (L.NaryTreeLSTM(3, 3), (ROW,) * 5), (L.ChildSumTreeLSTM(3, 3), (ROW,) * 3),
-    (L.NStepLSTM(1, 3, 3, 0.0), (None, None, [ROW])), (L.NStepGRU(1, 3, 3, 0.0), (None, [ROW])), (L.Linear(3, 3), (ROW,)),
+    (L.StatelessLSTM(3, 3), (None, None, ROW)), (L.NaryTreeLSTM(3, 3), (ROW,) * 5),
+    (L.ChildSumTreeLSTM(3, 3), (ROW,) * 3),
+    (L.NStepLSTM(1, 3, 3, 0.0), (None, None, [ROW])), (L.NStepGRU(1, 3, 3, 0.0), (None, [ROW])),
+    (L.Linear(3, 3), (ROW,)),
 ])
 def test_how_many_results_a_link_gives(link, inputs):
     found = link(*inputs)

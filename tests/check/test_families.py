@@ -27,7 +27,8 @@ def read(more, result):
 
 @pytest.mark.parametrize('selected, indices', [
     ('h[*]', [0, 1, 2, 3]), ('h[1:]', [1, 2, 3]), ('h[:2]', [0, 1]), ('h[-1:]', [3]), ('h[::2]', [0, 2]),
-    ('h[::-1]', [3, 2, 1, 0]), ('h[1..3]', [1, 2]), ('h[5:]', []), ('h[*][1:3]', [1, 2]), ('[h[3], h[0]][::-1]', [0, 3]),
+    ('h[::-1]', [3, 2, 1, 0]), ('h[1..3]', [1, 2]), ('h[5:]', []), ('h[*][1:3]', [1, 2]),
+    ('[h[3], h[0]][::-1]', [0, 3]),
 ])
 def test_a_family_as_a_list(selected, indices):
     assert read(f'{ROW}output o = y + sum({selected})\noutput p = sum(h[*])', 'o')[1:] == [(i,) for i in indices]

@@ -64,7 +64,8 @@ def test_a_circle_is_named_whole(assignments, data):
     last = data.draw(st.integers(0, len(ordered) - 1))
     first = data.draw(st.integers(0, last))
     wanted = ordered[last].results[0]
-    ordered[first] = Assignment(ordered[first].span, ordered[first].results, (*ordered[first].stages, reads(wanted)))
+    old = ordered[first]
+    ordered[first] = Assignment(old.span, old.results, (*old.stages, reads(wanted)))
     reachable = {id(a) for a in flow.reaching([wanted], {key: a for a in ordered for key in a.results})}
     if id(ordered[first]) not in reachable:
         flow.in_order(ordered)

@@ -46,7 +46,8 @@ def test_links():
     assert isinstance(graph.models['m'].l, Scaled) and graph.models['m'].l.factor == 3
 
 
-@pytest.mark.parametrize('name', ['chainer', 'F', 'batch', 'evaluate', 'updater', 'super', 'len', 'runtime', 'models'])
+@pytest.mark.parametrize('name', [
+    'chainer', 'F', 'batch', 'evaluate', 'updater', 'super', 'len', 'range', 'runtime', 'models', 'data'])
 def test_names_that_the_module_needs(name):
     text = TEXT.replace('double', name) + f'{name} = {name}(y)\noutput {name}\n'
     graph = graphdsl.compile(text, bind={name: lambda v: 2 * v})

@@ -74,7 +74,8 @@ def nested(function, depth, inner='y'):
 
 
 @pytest.mark.parametrize('expression', [
-    nested('relu', 60), nested('', 60), '-' * 80 + 'y', ' + '.join(['y'] * 90), '[' * 80 + '1' + ']' * 80 + '[0]' * 5,
+    nested('relu', 60), nested('', 60), '-' * 80 + 'y', ' + '.join(['y'] * 90),
+    '[' * 80 + '1' + ']' * 80 + '[0]' * 5,
 ])
 def test_what_is_nested_deeply(expression):
     """It is fine or refused, whatever is left of Python's stack."""
@@ -109,7 +110,8 @@ def test_blocks_within_blocks(count, depth):
 def test_a_block_that_contains_itself():
     assert codes('block a = a -> relu\ny -> a -> z\noutput z') == ['G312']
     assert codes('block a(n) = b(n - 1)\nblock b(n) = a(n)\ny -> a(3) -> z\noutput z') == ['G312']
-    assert codes('block a(v) -> w { v -> Linear(2) -> u; w = a(u) }\nmodel n = a\ny -> n -> z\noutput z') == ['G312']
+    body = 'block a(v) -> w { v -> Linear(2) -> u; w = a(u) }\n'
+    assert codes(f'{body}model n = a\ny -> n -> z\noutput z') == ['G312']
 
 
 def test_a_long_edge():

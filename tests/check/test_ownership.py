@@ -22,11 +22,12 @@ def terms(more, program=TWO):
     """The losses that each optimizer minimizes, with their weights."""
     graph, diagnostics = check(program + more)
     assert graph is not None, diagnostics
-    return {optimizer.name: {str(term.loss): term.weight for term in optimizer.terms} for optimizer in graph.optimizers}
+    return {one.name: {str(term.loss): term.weight for term in one.terms} for one in graph.optimizers}
 
 
 def test_without_minimizes_every_loss_that_is_reached():
-    assert terms('optimizer Adam() owns left\noptimizer Adam() owns right') == {'left': {'a': 1, 'b': 1}, 'right': {'b': 1}}
+    more = 'optimizer Adam() owns left\noptimizer Adam() owns right'
+    assert terms(more) == {'left': {'a': 1, 'b': 1}, 'right': {'b': 1}}
     assert terms('optimizer both = Adam() owns left, right') == {'both': {'a': 1, 'b': 1}}
 
 
@@ -51,8 +52,10 @@ def test_losses_of_a_family_and_names_of_optimizers():
         loss l[i] = mean(y[i])
     }
     '''
-    assert terms('optimizer Adam() owns head[*]', program) == {'head[0]_head[1]_head[2]': {'l[0]': 1, 'l[1]': 1, 'l[2]': 1}}
-    more = 'for i in 0..3 { optimizer own[i] = Adam() { for j in i..i + 1 { owns head[j]; minimizes l[j:j + 1] } } }'
+    together = terms('optimizer Adam() owns head[*]', program)
+    assert together == {'head[0]_head[1]_head[2]': {'l[0]': 1, 'l[1]': 1, 'l[2]': 1}}
+    line = 'for j in i..i + 1 { owns head[j]; minimizes l[j:j + 1] }'
+    more = f'for i in 0..3 {{ optimizer own[i] = Adam() {{ {line} }} }}'
     assert terms(more, program) == {f'own[{i}]': {f'l[{i}]': 1} for i in range(3)}
 
 
@@ -158,6 +161,7 @@ def test_what_nothing_uses():
     assert found('optimizer Adam() owns left, right\nmodel third = Linear(2)') == ['G152']
     assert found('optimizer Adam() owns left, right\nblock act = relu') == ['G152']
     assert found('optimizer Adam() owns left, right\nmetric a') == ['G153']
-    assert found('optimizer Adam() owns left, right\nmetric z = mean(y)\nmetric z\noutput y\noutput y') == ['G153', 'G153']
+    twice = 'metric z = mean(y)\nmetric z\noutput y\noutput y'
+    assert found(f'optimizer Adam() owns left, right\n{twice}') == ['G153', 'G153']
     assert found('optimizer Adam() owns left, right\nblock act = rellu') == ['G106']
     assert found('optimizer Adam() owns left\ny -> relu -> z') == ['G402']

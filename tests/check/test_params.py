@@ -11,9 +11,11 @@ def value(default, given, choices=''):
 
 
 @pytest.mark.parametrize('default, given, expected', [
-    ('4', 6, 6), ('4', '6', 6), ('4', '-6', -6), ('4', '2 * 3', 6), ('4', '1_000', 1000), ('0.5', 2, 2.0), ('0.5', '2', 2.0),
+    ('4', 6, 6), ('4', '6', 6), ('4', '-6', -6), ('4', '2 * 3', 6), ('4', '1_000', 1000), ('0.5', 2, 2.0),
+    ('0.5', '2', 2.0),
     ('0.5', '1e-3', 0.001), ('true', False, False), ('true', 'false', False), ('"a"', 'b', 'b'), ('"a"', '3', '3'),
-    ('"a"', '', ''), ('[1, 2]', [3], [3]), ('[1, 2]', '[3, 4]', [3, 4]), ('[1, 2]', (3, 4), [3, 4]), ('(1, 2)', '[3]', (3,)),
+    ('"a"', '', ''), ('[1, 2]', [3], [3]), ('[1, 2]', '[3, 4]', [3, 4]), ('[1, 2]', (3, 4), [3, 4]),
+    ('(1, 2)', '[3]', (3,)),
     ('none', 3, 3), ('none', 'none', None), ('none', '"text"', 'text'), ('4', numpy.int64(6), 6),
     ('0.5', numpy.float32(0.25), 0.25), ('0.5', float('inf'), float('inf')), ('[1]', [numpy.int32(3)], [3]),
 ])
@@ -24,7 +26,8 @@ def test_values_that_fit(default, given, expected):
 
 @pytest.mark.parametrize('default, given', [
     ('4', 0.5), ('4', '0.5'), ('4', True), ('4', 'true'), ('4', 'six'), ('4', ''), ('4', '6; model q = Linear(2)'),
-    ('4', '6\nparam q = 3'), ('4', '6 of 6'), ('4', '__import__("os")'), ('4', 'y'), ('4', None), ('4', object()), ('4', [1]),
+    ('4', '6\nparam q = 3'), ('4', '6 of 6'), ('4', '__import__("os")'), ('4', 'y'), ('4', None), ('4', object()),
+    ('4', [1]),
     ('4', 10 ** 2000), ('4', '1e999'), ('4', '(' * 500), ('0.5', 10 ** 400), ('true', 1), ('"a"', 3), ('[1]', 'x'),
     ('[1]', [object()]), ('none', {1: 2}), ('none', 1j), ('none', {1}), ('"a"', 'x' * 200_000),
 ])
@@ -57,8 +60,8 @@ def test_defaults_use_earlier_lines():
 
 def test_one_mistake_is_reported_once():
     """Whoever uses a param that is wrong has nothing new to say."""
-    more = 'param p = 1 / 0\nparam q = p + 1\nfor i in 0..q { output o[i] = y * p }\nmodel n = Linear(p)\ny -> n -> z'
-    assert codes(more) == ['G202']
+    params = 'param p = 1 / 0\nparam q = p + 1\n'
+    assert codes(f'{params}for i in 0..q {{ output o[i] = y * p }}\nmodel n = Linear(p)\ny -> n -> z') == ['G202']
 
 
 def test_params_reach_everything():
