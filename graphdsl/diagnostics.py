@@ -160,7 +160,10 @@ def _excerpt(span: Span, text: str, role: str, source: Source, margin: int, styl
 
 def _visible(text: str) -> str:
     """Returns a text with a visible character for each that would move the cursor, or show something else."""
-    return ''.join(c if c.isprintable() or c == '\t' else chr(0x2400 + ord(c)) if c < ' ' else '\ufffd' for c in text)
+    def visible(c: str) -> str:
+        return c if c.isprintable() or c == '\t' else chr(0x2400 + ord(c)) if c < ' ' else '\ufffd'
+
+    return ''.join(map(visible, text))
 
 
 def _width(text: str) -> int:

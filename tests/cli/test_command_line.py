@@ -127,7 +127,7 @@ def test_many_errors_are_one_status(folder, command):
     assert status == 1 and err.count('error[G101]') == 512
 
 
-@pytest.mark.parametrize('line', ['', 'check', 'fmt', 'compile', 'nonsense', 'check --nonsense good.graph',
+@pytest.mark.parametrize('line', ['check', 'fmt', 'compile', 'nonsense', 'check --nonsense good.graph',
                                   'compile good.graph bad.graph', 'compile --emit=nonsense good.graph',
                                   'compile --run -o x.py good.graph', 'compile --run --emit=plan good.graph',
                                   'compile --epochs 0 good.graph', 'compile --epochs x good.graph',
