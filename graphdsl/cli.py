@@ -126,7 +126,7 @@ def _train(compilation, length, out: str, seed: Optional[int], device: str) -> N
     if length is None and graph.train.length is None:
         raise click.UsageError('the file does not say how long to train: give --epochs or --iterations')
     try:
-        train(lambda: CompiledGraph(compilation), seed, graph.train.seed, out, length=length,
+        train(lambda: CompiledGraph(compilation, {}), seed, graph.train.seed, out, length=length,
               device=checked_device(device))
     except BrokenPipeError:
         raise

@@ -32,7 +32,7 @@ class CompiledGraph(Program):
     See :class:`graphdsl.runtime.Program` for the other attributes.
     """
 
-    def __init__(self, compilation: Compilation, bind: Mapping[str, Any] = ()):
+    def __init__(self, compilation: Compilation, bind: Mapping[str, Any]):
         self.source: str = compilation.module.text
         self.plan: Plan = compilation.plan
         self.losses = tuple(map(str, compilation.graph.losses))
@@ -40,7 +40,8 @@ class CompiledGraph(Program):
         filename = f'<graphdsl {next(_numbers)}: {compilation.source.name}>'
         # Tracebacks and inspect find the generated lines here.
         linecache.cache[filename] = (len(self.source), None, self.source.splitlines(True), filename)
-        namespace = {'__name__': 'graphdsl_module', '__file__': filename, **dict(bind)}
+        imported = {name: bind[name] for name, _ in compilation.graph.imports}
+        namespace = {'__name__': 'graphdsl_module', '__file__': filename, **imported}
         exec(compile(self.source, filename, 'exec'), namespace)
         graph = compilation.graph
         origin = Origin(filename, compilation.source, compilation.module.spans,
