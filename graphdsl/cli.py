@@ -14,7 +14,7 @@ import click
 
 from graphdsl import __version__
 from graphdsl.diagnostics import Diagnostic, GraphError, Source, Span, render
-from graphdsl.options import checked_device, length_of, run_options
+from graphdsl.options import checked_device, length_of, run_options, writing_to
 
 _COLORS: dict[str, dict[str, Any]] = {
     'error': {'fg': 'red', 'bold': True}, 'warning': {'fg': 'yellow', 'bold': True},
@@ -125,13 +125,9 @@ def _train(compilation, length, out: str, seed: Optional[int], device: str) -> N
                          compilation.source)
     if length is None and graph.train.length is None:
         raise click.UsageError('the file does not say how long to train: give --epochs or --iterations')
-    try:
+    with writing_to(out):
         train(lambda: CompiledGraph(compilation, {}), seed, graph.train.seed, out, length=length,
               device=checked_device(device))
-    except BrokenPipeError:
-        raise
-    except OSError as error:
-        raise click.ClickException(f'{error.filename or out} cannot be written: {error.strerror}') from None
 
 
 @main.command('check')

@@ -1,7 +1,8 @@
 """The options of a run, on the command line of graphdsl and of generated modules."""
 from __future__ import annotations
 
-from typing import Callable, Optional
+import contextlib
+from typing import Callable, Iterator, Optional
 
 import click
 
@@ -39,3 +40,14 @@ def checked_device(name: str) -> str:
     except Exception as error:
         raise click.BadParameter(f'{name!r} cannot be used here: {error}', param_hint='--device') from None
     return name
+
+
+@contextlib.contextmanager
+def writing_to(out: str) -> Iterator[None]:
+    """Says of what cannot be written in a line; a pipe that its reader closed is click's to end."""
+    try:
+        yield
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        raise click.ClickException(f'{error.filename or out} cannot be written: {error.strerror}') from None

@@ -122,23 +122,20 @@ def main(module: Mapping[str, Any]) -> None:
     """
     import click
 
-    from graphdsl.options import checked_device, length_of, run_options
+    from graphdsl.options import checked_device, length_of, run_options, writing_to
 
     @click.command(help=f'Trains {module["NAME"]}.')
     @run_options
     def command(epochs, iterations, out, seed, device):
         from graphdsl.runtime.origin import Origin
         try:
-            train(lambda: Program(module, Origin.of_module(module['__file__'])), seed, module['TRAIN'].seed, out,
-                  length=length_of(epochs, iterations), device=checked_device(device))
+            with writing_to(out):
+                train(lambda: Program(module, Origin.of_module(module['__file__'])), seed, module['TRAIN'].seed, out,
+                      length=length_of(epochs, iterations), device=checked_device(device))
         except GraphError as error:
             print(error, file=sys.stderr)
             sys.exit(1)
         except ValueError as error:
             raise click.UsageError(str(error)) from None
-        except BrokenPipeError:
-            raise
-        except OSError as error:
-            raise click.ClickException(f'{error.filename or out} cannot be written: {error.strerror}') from None
 
     command()

@@ -86,7 +86,3 @@ class Updater(StandardUpdater):
             for optimizer in self._optimizers.values():
                 optimizer.new_epoch(auto=True)
         self.iteration += 1
-
-    def serialize(self, serializer) -> None:
-        """Saves or loads the iterators, optimizers, models and the count of iterations."""
-        super().serialize(serializer)
