@@ -10,7 +10,7 @@ Nothing here imports Chainer before a graph is compiled.
 from __future__ import annotations
 
 import importlib
-from typing import Any, Mapping
+from typing import Any, Iterable, Mapping
 
 from graphdsl.diagnostics import Diagnostic, GraphError, Source
 
@@ -26,19 +26,21 @@ def __getattr__(name: str) -> Any:
     return getattr(importlib.import_module('graphdsl.compiled'), _LAZY[name])
 
 
-def check(text: str, params: Mapping[str, Any] = (), bind: Mapping[str, Any] = ()) -> tuple[Diagnostic, ...]:
-    """Checks a graph without running anything of it.
+def check(text: str, params: Mapping[str, Any] = (), bind: Mapping[str, Any] = (),
+          allow_imports: Iterable[str] = ()) -> tuple[Diagnostic, ...]:
+    """Checks a graph; nothing of it runs but the imports that are allowed.
 
     Args:
         text: The graph.
         params: Values of params by name.
         bind: Objects that its imports stand for, by name.
+        allow_imports: Modules that it may import.
 
     Returns:
         All errors and warnings, in the order of the text.
     """
     from graphdsl.driver import translate
     try:
-        return translate(Source(text), dict(params), dict(bind)).warnings
+        return translate(Source(text), dict(params), dict(bind), allow_imports=allow_imports).warnings
     except GraphError as error:
         return error.diagnostics

@@ -77,6 +77,11 @@ def _set_option(command):
                         help='Set a param of the file; may be given several times.')(command)
 
 
+def _allow_option(command):
+    return click.option('--allow-import', 'allow_imports', metavar='MODULE', multiple=True,
+                        help='Let the file import this module, which runs its code; may be repeated.')(command)
+
+
 def _assignments(context: click.Context, parameter: click.Parameter, values: Iterable[str]) -> dict[str, str]:
     pairs = [value.partition('=') for value in values]
     wrong = next((value for value, (name, sign, _) in zip(values, pairs) if not (name and sign)), None)
@@ -88,13 +93,15 @@ def _assignments(context: click.Context, parameter: click.Parameter, values: Ite
 @main.command('compile')
 @_file
 @_set_option
+@_allow_option
 @click.option('--run', is_flag=True, help='Train the graph instead of printing its module.')
 @click.option('-o', 'target', type=click.Path(dir_okay=False), help='Write to this file.')
 @click.option('--emit', type=click.Choice(['tree', 'graph', 'plan', 'python']), default='python', show_default=True,
               help='What to print.')
 @run_options
-def compile_command(file: str, params: dict[str, str], run: bool, target: Optional[str], emit: str, epochs: Optional[int],
-            iterations: Optional[int], out: str, seed: Optional[int], device: str) -> None:
+def compile_command(file: str, params: dict[str, str], allow_imports: tuple[str, ...], run: bool, target: Optional[str],
+                    emit: str, epochs: Optional[int], iterations: Optional[int], out: str, seed: Optional[int],
+                    device: str) -> None:
     """Compiles FILE to a Python module; trains it with --run."""
     from graphdsl.driver import phase, read, translate
 
@@ -103,13 +110,13 @@ def compile_command(file: str, params: dict[str, str], run: bool, target: Option
     folder = os.path.dirname(os.path.abspath(file))
     source = read(file)
     if not run:
-        text = phase(source, emit, params, folder)
+        text = phase(source, emit, params, folder, allow_imports)
         if target is None:
             click.echo(text, nl=False)
         else:
             _write(Path(target), text)
         return
-    compilation = translate(source, params, folder=folder)
+    compilation = translate(source, params, folder=folder, allow_imports=allow_imports)
     show(compilation.warnings, source)
     _train(compilation, length_of(epochs, iterations), out, seed, device)
 
@@ -125,15 +132,22 @@ def _train(compilation, length, out: str, seed: Optional[int], device: str) -> N
                          compilation.source)
     if length is None and graph.train.length is None:
         raise click.UsageError('the file does not say how long to train: give --epochs or --iterations')
+
+    def compiled() -> CompiledGraph:
+        program = CompiledGraph(compilation)
+        show(program.warnings[len(compilation.warnings):], compilation.source)
+        return program
+
     with writing_to(out):
-        train(lambda: CompiledGraph(compilation, {}), seed, graph.train.seed, out, length=length,
+        train(compiled, seed, graph.train.seed, out, length=length,
               device=checked_device(device))
 
 
 @main.command('check')
 @_files
 @_set_option
-def check_command(files: tuple[str, ...], params: dict[str, str]) -> None:
+@_allow_option
+def check_command(files: tuple[str, ...], params: dict[str, str], allow_imports: tuple[str, ...]) -> None:
     """Checks FILES and shows all that is wrong with them."""
     from graphdsl.driver import read, translate
 
@@ -141,7 +155,8 @@ def check_command(files: tuple[str, ...], params: dict[str, str]) -> None:
     for file in files:
         try:
             source = read(file)
-            show(translate(source, params).warnings, source)
+            folder = os.path.dirname(os.path.abspath(file))
+            show(translate(source, params, folder=folder, allow_imports=allow_imports).warnings, source)
         except GraphError as error:
             wrong += error.diagnostics
             show(error.diagnostics, error.source)

@@ -4,9 +4,9 @@ from __future__ import annotations
 import itertools
 import linecache
 import os
-from typing import Any, Mapping, Union
+from typing import Any, Iterable, Mapping, Union
 
-from graphdsl.diagnostics import Diagnostic, Source
+from graphdsl.diagnostics import Source
 from graphdsl.driver import Compilation, read, translate
 from graphdsl.emit.module import binding_spans
 from graphdsl.plan.plan import Plan
@@ -21,7 +21,6 @@ class CompiledGraph(Program):
 
     Args:
         compilation: What the phases made of the file.
-        bind: Objects that its imports stand for.
 
     Attributes:
         source (str): Text of the generated Python module.
@@ -32,31 +31,32 @@ class CompiledGraph(Program):
     See :class:`graphdsl.runtime.Program` for the other attributes.
     """
 
-    def __init__(self, compilation: Compilation, bind: Mapping[str, Any]):
+    def __init__(self, compilation: Compilation):
         self.source: str = compilation.module.text
         self.plan: Plan = compilation.plan
-        self.losses = tuple(map(str, compilation.graph.losses))
-        self.warnings: tuple[Diagnostic, ...] = compilation.warnings
+        self.losses = tuple(str(loss.key) for loss in compilation.graph.losses)
         filename = f'<graphdsl {next(_numbers)}: {compilation.source.name}>'
         # Tracebacks and inspect find the generated lines here.
         linecache.cache[filename] = (len(self.source), None, self.source.splitlines(True), filename)
-        imported = {name: bind[name] for name, _ in compilation.graph.imports}
-        namespace = {'__name__': 'graphdsl_module', '__file__': filename, **imported}
+        namespace = {'__name__': 'graphdsl_module', '__file__': filename, **compilation.imported}
         exec(compile(self.source, filename, 'exec'), namespace)
         graph = compilation.graph
         origin = Origin(filename, compilation.source, compilation.module.spans,
                         {str(key): span for key, span in binding_spans(graph).items()},
                         {str(model.key): model.span for model in graph.models})
         super().__init__(namespace, origin)
+        self.warnings = compilation.warnings + self.warnings
 
 
-def compile_text(text: str, params: Mapping[str, Any] = (), bind: Mapping[str, Any] = ()) -> CompiledGraph:
+def compile_text(text: str, params: Mapping[str, Any] = (), bind: Mapping[str, Any] = (),
+                 allow_imports: Iterable[str] = ()) -> CompiledGraph:
     """Compiles a graph from a string.
 
     Args:
         text: The graph.
         params: Values of params, in place of their defaults.
         bind: What the names of `import` statements stand for: links, functions, datasets of your own.
+        allow_imports: Modules that `import` statements may import.
 
     Returns:
         Models that are initialised, from NumPy's global random generator, and optimizers that are set up.
@@ -64,11 +64,11 @@ def compile_text(text: str, params: Mapping[str, Any] = (), bind: Mapping[str, A
     Raises:
         GraphError: If there is anything wrong with it; `str` of the exception shows where.
     """
-    return CompiledGraph(translate(Source(text), dict(params), dict(bind)), dict(bind))
+    return CompiledGraph(translate(Source(text), dict(params), dict(bind), allow_imports=allow_imports))
 
 
 def compile_file(path: Union[str, os.PathLike], params: Mapping[str, Any] = (),
-                 bind: Mapping[str, Any] = ()) -> CompiledGraph:
+                 bind: Mapping[str, Any] = (), allow_imports: Iterable[str] = ()) -> CompiledGraph:
     """Compiles a graph file; see :func:`graphdsl.compile`. Its paths are relative to its own folder."""
     folder = os.path.dirname(os.path.abspath(path))
-    return CompiledGraph(translate(read(path), dict(params), dict(bind), folder), dict(bind))
+    return CompiledGraph(translate(read(path), dict(params), dict(bind), folder, allow_imports))

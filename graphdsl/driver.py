@@ -5,7 +5,7 @@ import json
 import os
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Mapping, Optional, Union
+from typing import Any, Iterable, Mapping, Optional, Union
 
 from graphdsl.diagnostics import Diagnostic, GraphError, Source, Span, mistake
 
@@ -20,6 +20,7 @@ class Compilation:
         graph: Checked graph, of :mod:`graphdsl.semantics.graph`.
         plan: Update plan, of :mod:`graphdsl.plan.plan`.
         module: Generated module, of :mod:`graphdsl.emit.module`.
+        imported: What the file imports, by name.
         warnings: What is odd and not wrong.
     """
 
@@ -28,18 +29,20 @@ class Compilation:
     graph: Any
     plan: Any
     module: Any
+    imported: Mapping[str, Any]
     warnings: tuple[Diagnostic, ...]
 
 
 def translate(source: Source, params: Mapping[str, Any] = (), bind: Mapping[str, Any] = (),
-              folder: Optional[str] = None) -> Compilation:
-    """Runs all phases up to the generated module; nothing of the file is executed.
+              folder: Optional[str] = None, allow_imports: Iterable[str] = ()) -> Compilation:
+    """Runs all phases up to the generated module; nothing of the file is executed but the imports that are allowed.
 
     Args:
         source: The text.
         params: Values of params by name.
         bind: Objects that imports stand for, by name.
         folder: What paths of the file are relative to; None leaves them as they are.
+        allow_imports: Modules that the file may import.
 
     Raises:
         GraphError: With all errors that were found.
@@ -49,15 +52,16 @@ def translate(source: Source, params: Mapping[str, Any] = (), bind: Mapping[str,
 
     # These import Chainer, which a syntax error should not wait for.
     from graphdsl.semantics.checker import check
+    from graphdsl.semantics.imports import Allowed
     from graphdsl.emit.module import emit
     from graphdsl.plan.planner import plan
 
-    graph, diagnostics = check(tree, params, bind)
+    graph, diagnostics, imported = check(tree, params, Allowed(dict(bind), frozenset(allow_imports), folder))
     if graph is None:
         raise GraphError(diagnostics, source)
     update_plan = plan(graph)
     module = emit(update_plan, source, bind, folder)
-    return Compilation(source, tree, graph, update_plan, module, diagnostics)
+    return Compilation(source, tree, graph, update_plan, module, imported, diagnostics)
 
 
 def read(path: Union[str, os.PathLike]) -> Source:
@@ -73,11 +77,12 @@ def read(path: Union[str, os.PathLike]) -> Source:
         problem = f'{name} cannot be read: {error.strerror}'
     except UnicodeDecodeError as error:
         problem = f'{name} is not UTF-8: byte {error.start} is {error.object[error.start]:#04x}'
-    raise GraphError([mistake('G010', problem, Span(0, 0), help='name an existing .graph file, text in UTF-8').diagnostic],
-                     Source('', name))
+    wrong = mistake('G010', problem, Span(0, 0), help='name an existing .graph file, text in UTF-8')
+    raise GraphError([wrong.diagnostic], Source('', name))
 
 
-def phase(source: Source, name: str, params: Mapping[str, Any] = (), folder: Optional[str] = None) -> str:
+def phase(source: Source, name: str, params: Mapping[str, Any] = (), folder: Optional[str] = None,
+          allow_imports: Iterable[str] = ()) -> str:
     """Returns what a phase makes of a file, as text.
 
     Args:
@@ -85,6 +90,7 @@ def phase(source: Source, name: str, params: Mapping[str, Any] = (), folder: Opt
         name: ``'tree'``, ``'graph'``, ``'plan'`` or ``'python'``.
         params: Values of params by name.
         folder: What paths of the file are relative to.
+        allow_imports: Modules that the file may import.
 
     Raises:
         GraphError: With all errors that were found up to this phase.
@@ -94,7 +100,7 @@ def phase(source: Source, name: str, params: Mapping[str, Any] = (), folder: Opt
 
     if name == 'tree':
         return dump(parse(source))
-    compilation = translate(source, params, folder=folder)
+    compilation = translate(source, params, folder=folder, allow_imports=allow_imports)
     if name == 'graph':
         return dump(compilation.graph)
     if name == 'plan':

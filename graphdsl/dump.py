@@ -4,11 +4,13 @@ from __future__ import annotations
 import dataclasses
 from typing import Any, Iterator
 
+from graphdsl.diagnostics import Span
+
 _WIDTH = 100
 
 
 def dump(value: Any) -> str:
-    """Returns a tree or graph as text, without its spans."""
+    """Returns a tree or graph as text, without its spans and what has its default."""
     return '\n'.join(_lines(value)) + '\n'
 
 
@@ -34,8 +36,9 @@ def _indented(lines: Iterator[str], head: str) -> Iterator[str]:
 
 def _fields(value: Any) -> Iterator[tuple[str, Any]]:
     for field in dataclasses.fields(value):
-        if field.name not in ('span', 'text'):
-            yield field.name, getattr(value, field.name)
+        content = getattr(value, field.name)
+        if field.name not in ('span', 'text') and content != field.default:
+            yield field.name, 'somewhere' if isinstance(content, Span) else content
 
 
 def _short(value: Any) -> str:

@@ -11,7 +11,7 @@ _OPTIONS = (
     click.option('--iterations', type=click.IntRange(min=1), help='Train for so many iterations.'),
     click.option('--out', type=click.Path(file_okay=False), default='result', show_default=True,
                  help='Folder for the log and snapshots.'),
-    click.option('--seed', type=click.IntRange(0, 2 ** 32 - 1), help='Seed of the run, in place of the one of `train`.'),
+    click.option('--seed', type=click.IntRange(0, 2 ** 32 - 1), help='Seed of the run, in place of that of `train`.'),
     click.option('--device', default='@numpy', show_default=True, help='Where to train: @numpy, @cupy:0, @intel64.'),
 )
 

@@ -2,10 +2,11 @@
 from __future__ import annotations
 
 import keyword
+from dataclasses import replace
 from typing import Iterable
 
-from graphdsl.semantics.graph import ChainType, Construct, Key
-from graphdsl.emit.expressions import Expressions, write_assignment, write_families, write_return
+from graphdsl.semantics.computation import ChainType, Construct, Key, Literal, Weight
+from graphdsl.emit.expressions import Expressions, literal, write_assignment, write_families, write_return
 from graphdsl.emit.names import FUNCTION_NAMES, MODULE_NAMES, Identifiers, class_name
 from graphdsl.emit.writer import Writer
 
@@ -85,18 +86,34 @@ class Chains:
                 for part in chain.parts:
                     if isinstance(part.content, Construct):
                         writer.line(f'self.{part.name} = {expressions.text(part.content)}', part.content.span)
+                    elif isinstance(part.content, Weight):
+                        writer.line(f'self.{part.name} = {_parameter(part.content, expressions)}', part.content.span)
                     else:
                         writer.line(f'self.{part.name} = {self.name(part.content)}()')
 
     def _write_forward(self, chain: ChainType, name: str, first: tuple[str, ...]) -> None:
         writer, names = self._writer, self.identifiers()
-        expressions = Expressions(names, self.name)
+        frozen = {part.name: 'runtime.evaluating({})' for part in chain.parts if part.is_frozen}
+        expressions = Expressions(names, self.name, frozen)
         inputs = [names.value(Key(i)) for i in chain.inputs]
+        weights = [part for part in chain.parts if isinstance(part.content, Weight)]
         with writer.block(f'def {name}({", ".join([*first, *inputs])}):'):
-            write_families(writer, names, chain.assignments)
+            write_families(writer, names, [*(part.content.key for part in weights),
+                                           *(key for a in chain.assignments for key in a.results)])
+            for part in weights:
+                writer.line(f'{names.value(part.content.key)} = self.{part.name}')
             for assignment in chain.assignments:
                 write_assignment(writer, expressions, assignment)
             write_return(writer, expressions, tuple(Key(output) for output in chain.outputs))
+
+
+def _parameter(weight: Weight, expressions: Expressions) -> str:
+    """Returns the parameter of a weight; its initializer has the weight's dtype."""
+    initializer = weight.initializer
+    if all(name != 'dtype' for name, _ in initializer.keywords):
+        dtype = Literal(weight.span, weight.dtype)
+        initializer = replace(initializer, keywords=(*initializer.keywords, ('dtype', dtype)))
+    return f'chainer.Parameter({expressions.text(initializer)}, {literal(weight.shape)})'
 
 
 def _functions(assignments) -> list[ChainType]:

@@ -2,14 +2,19 @@
 from __future__ import annotations
 
 import keyword
+import re
 from typing import Iterable
 
-from graphdsl.semantics.graph import Key
+from graphdsl.semantics.computation import Key
+from graphdsl.semantics.graph import Unit
 
-MODULE_NAMES = ('F', 'INPUTS', 'L', 'LOSSES', 'NAME', 'TRAIN', 'chainer', 'data', 'make_datasets', 'make_evaluate',
-                'make_models', 'make_optimizers', 'make_predict', 'make_update_core', 'runtime')
-FUNCTION_NAMES = ('batch', 'batch_size', 'evaluate', 'float', 'i', 'len', 'models', 'optimizer', 'optimizers', 'p',
-                  'parameters', 'predict', 'range', 'self', 'super', 'update_core', 'updater')
+MODULE_NAMES = ('COPIES', 'F', 'INPUTS', 'L', 'LOSSES', 'NAME', 'NOISES', 'POOLS', 'STATES', 'TRAIN', 'chainer',
+                'data', 'load_weights', 'make_datasets', 'make_evaluations', 'make_models', 'make_optimizers',
+                'make_predictions', 'make_update_core', 'math', 'runtime', 'stop')
+FUNCTION_NAMES = ('abs', 'batch', 'batch_size', 'changes', 'draw', 'epoch', 'float', 'gradients', 'i', 'int',
+                  'iteration', 'kept', 'len', 'losses', 'max', 'min', 'models', 'numbers', 'optimizer', 'optimizers',
+                  'parameters', 'progress', 'range', 'reported', 'reports', 'self', 'sum', 'super', 'update_core',
+                  'weights')
 
 
 class Identifiers:
@@ -43,6 +48,16 @@ class Identifiers:
 
 def member(identifier: str, key: Key) -> str:
     return f'{identifier}[{", ".join(map(str, key.index))}]' if key.index else identifier
+
+
+def identifier(name: str) -> str:
+    """Turns ``head[0, 1]`` or ``trunk.conv`` into a word, ``head_0_1`` or ``trunk_conv``."""
+    return '_'.join(re.findall(r'\w+', name, re.ASCII))
+
+
+def unit_text(unit: Unit) -> str:
+    """Returns the Python expression for a model or a part of one."""
+    return '.'.join([f'models[{str(unit.model)!r}]', *unit.path])
 
 
 def class_name(name: str) -> str:

@@ -2,7 +2,7 @@
 from __future__ import annotations
 
 import contextlib
-from typing import Iterator, Optional
+from typing import ContextManager, Iterator, Optional
 
 from graphdsl.diagnostics import Source, Span
 
@@ -21,6 +21,7 @@ class Writer:
         self._source = source
         self._lines: list[str] = []
         self._indent = ''
+        self._closed = ('', '', 0)
         self.spans: dict[int, Span] = {}
 
     def line(self, text: str = '', span: Optional[Span] = None) -> None:
@@ -38,9 +39,21 @@ class Writer:
     def block(self, head: str, span: Optional[Span] = None) -> Iterator[None]:
         """Adds the head of a block; what follows within the context stands in it."""
         self.line(head, span)
+        with self._indented(head):
+            yield
+
+    @contextlib.contextmanager
+    def _indented(self, head: str) -> Iterator[None]:
         outer, self._indent = self._indent, self._indent + '    '
         yield
         self._indent = outer
+        self._closed = (head, outer, len(self._lines))
+
+    def within(self, head: str) -> ContextManager[None]:
+        """Returns a block with a head, or none for an empty one; a block that ends here goes on under its head."""
+        if not head:
+            return contextlib.nullcontext()
+        return self._indented(head) if self._closed == (head, self._indent, len(self._lines)) else self.block(head)
 
     def text(self) -> str:
         return '\n'.join(self._lines) + '\n'

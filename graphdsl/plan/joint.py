@@ -1,20 +1,38 @@
 """Joint backward: losses share one differentiation wherever no parameter would notice."""
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Iterable, Mapping
 
-from graphdsl.semantics.graph import Key, Optimizer
-from graphdsl.plan.plan import BackwardPass, WeightedLoss
+from graphdsl.semantics.computation import Key
+from graphdsl.semantics.graph import Unit
+from graphdsl.plan.plan import NEVER, BackwardPass, Guard, WeightedLoss, either
 
 
-def joint_passes(optimizers: Iterable[Optimizer], reached: Mapping[Key, set[Key]]) -> tuple[BackwardPass, ...]:
+@dataclass(frozen=True)
+class Demand:
+    """What an optimizer asks of a run: the gradient of some losses with respect to what it owns.
+
+    Attributes:
+        guard: When it is updated.
+        losses: With their weights, each with when the optimizer needs it.
+    """
+
+    optimizer: str
+    owns: tuple[Unit, ...]
+    guard: Guard
+    losses: tuple[WeightedLoss, ...]
+
+
+def joint_passes(demands: Iterable[Demand], reached: Mapping[Key, set[Key]]) -> tuple[BackwardPass, ...]:
     """Groups optimizers so that each group takes its gradients from one backward pass.
 
     An optimizer may join a group if the losses that the others add depend on none of its models: the gradient
-    of the larger sum is then, for its parameters, the gradient of its own.
+    of the larger sum is then, for its parameters, the gradient of its own. Where a loss is absent or an optimizer
+    left out, the same holds of the rest.
 
     Args:
-        optimizers: With the losses that each minimizes.
+        demands: Of the optimizers, in order.
         reached: The models that each loss depends on, losses in the order of the file.
     """
     reaching: dict[Key, list[Key]] = {}
@@ -22,16 +40,16 @@ def joint_passes(optimizers: Iterable[Optimizer], reached: Mapping[Key, set[Key]
         for model in models:
             reaching.setdefault(model, []).append(loss)
     groups: list[_Group] = []
-    for optimizer in optimizers:
-        depending = {loss for model in optimizer.owns for loss in reaching.get(model, ())}
-        own = {term.loss: term.weight for term in optimizer.terms if term.loss in depending}
+    for demand in demands:
+        depending = {loss for unit in demand.owns for loss in reaching.get(unit.model, ())}
+        own = {term.loss: term for term in demand.losses if term.loss in depending}
         if not own:
             continue
         group = next((group for group in groups if group.admits(own, depending, reached)), None)
         if group is None:
             group = _Group()
             groups.append(group)
-        group.add(optimizer, own)
+        group.add(demand, own)
     order = {loss: i for i, loss in enumerate(reached)}
     return tuple(group.as_pass(order) for group in groups)
 
@@ -40,29 +58,32 @@ class _Group:
     """Optimizers that share a backward pass, and the sum of losses that it differentiates."""
 
     def __init__(self) -> None:
-        self.optimizers: list[Optimizer] = []
-        self.weights: dict[Key, float] = {}
+        self.demands: list[Demand] = []
+        self.losses: dict[Key, WeightedLoss] = {}
         self.owned: set[Key] = set()
 
-    def admits(self, own: Mapping[Key, float], depending: set[Key], reached: Mapping[Key, set[Key]]) -> bool:
+    def admits(self, own: Mapping[Key, WeightedLoss], depending: set[Key], reached: Mapping[Key, set[Key]]) -> bool:
         """Says whether the gradients stay exact when an optimizer joins.
 
         Args:
-            own: The losses that it minimizes, with their weights.
+            own: The losses that it minimizes.
             depending: All losses that depend on its models.
             reached: The models that each loss depends on.
         """
-        if any(loss in self.weights and own.get(loss) != self.weights[loss] for loss in depending):
-            return False
-        return not any(reached[loss] & self.owned for loss in own if loss not in self.weights)
+        for loss in depending:
+            if loss in self.losses and (loss not in own or own[loss].weight != self.losses[loss].weight):
+                return False
+        return not any(reached[loss] & self.owned for loss in own if loss not in self.losses)
 
-    def add(self, optimizer: Optimizer, own: Mapping[Key, float]) -> None:
-        self.optimizers.append(optimizer)
-        self.weights.update(own)
-        self.owned.update(optimizer.owns)
+    def add(self, demand: Demand, own: Mapping[Key, WeightedLoss]) -> None:
+        self.demands.append(demand)
+        self.owned.update(unit.model for unit in demand.owns)
+        for loss, term in own.items():
+            before = self.losses[loss].guard if loss in self.losses else NEVER
+            self.losses[loss] = term._replace(guard=either(before, term.guard))
 
     def as_pass(self, order: Mapping[Key, int]) -> BackwardPass:
-        losses = sorted(self.weights, key=order.__getitem__)
-        return BackwardPass(tuple(WeightedLoss(loss, self.weights[loss]) for loss in losses),
-                            tuple(optimizer.name for optimizer in self.optimizers),
-                            tuple(key for optimizer in self.optimizers for key in optimizer.owns))
+        losses = sorted(self.losses, key=order.__getitem__)
+        return BackwardPass(tuple(self.losses[loss] for loss in losses),
+                            tuple((demand.optimizer, demand.guard) for demand in self.demands),
+                            tuple(demand.owns for demand in self.demands))

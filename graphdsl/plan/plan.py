@@ -2,16 +2,74 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any, FrozenSet, NamedTuple, Optional
 
-from graphdsl.semantics.graph import Assignment, Graph, Key
+from graphdsl.semantics.computation import Assignment, Expression, Key
+from graphdsl.semantics.graph import Graph, Unit
+
+#: When something happens: in one of some cases, in each of which all of some conditions hold. Conditions are numbers
+#: of the step's list; the case without conditions is always.
+Guard = FrozenSet[FrozenSet[int]]
+
+ALWAYS: Guard = frozenset([frozenset()])
+NEVER: Guard = frozenset()
+
+
+def both(a: Guard, b: Guard) -> Guard:
+    """Returns the guard that holds where two hold."""
+    return simplified(frozenset(x | y for x in a for y in b))
+
+
+def either(a: Guard, b: Guard) -> Guard:
+    """Returns the guard that holds where one of two holds."""
+    return simplified(a | b)
+
+
+def simplified(guard: Guard) -> Guard:
+    """Returns a guard without cases that others include."""
+    return frozenset(case for case in guard if not any(other < case for other in guard))
+
+
+class Condition(NamedTuple):
+    """A condition of a step, and what it decides on, such as ``'loss penalty'``."""
+
+    expression: Expression
+    name: str
+
+
+@dataclass(frozen=True)
+class Operation:
+    """An assignment of a run.
+
+    Attributes:
+        has_history: Whether gradients may be asked of its results.
+        guard: When it is computed.
+    """
+
+    assignment: Assignment
+    has_history: bool = True
+    guard: Guard = ALWAYS
+
+
+class Draw(NamedTuple):
+    """What a run draws: a minibatch of a stream, or a noise.
+
+    Attributes:
+        again: Whether the latest of the iteration serves, if there is one.
+    """
+
+    kind: str
+    name: str
+    again: bool
+    guard: Guard = ALWAYS
 
 
 class WeightedLoss(NamedTuple):
-    """A loss and what it is multiplied by."""
+    """A loss, what it is multiplied by, and when there is one."""
 
     loss: Key
     weight: float
+    guard: Guard = ALWAYS
 
 
 @dataclass(frozen=True)
@@ -20,43 +78,71 @@ class BackwardPass:
 
     Attributes:
         losses: What is summed.
-        optimizers: Whose parameters get this gradient.
-        models: The models that these own.
+        optimizers: Whose parameters get this gradient, each with when it does.
+        units: The models and parts that each of these owns.
     """
 
     losses: tuple[WeightedLoss, ...]
-    optimizers: tuple[str, ...]
-    models: tuple[Key, ...]
+    optimizers: tuple[tuple[str, Guard], ...]
+    units: tuple[tuple[Unit, ...], ...]
+
+
+class Report(NamedTuple):
+    """A loss or metric that a run reports, and when."""
+
+    key: Key
+    guard: Guard = ALWAYS
 
 
 @dataclass(frozen=True)
 class Step:
-    """One run: a draw, a forward pass, backward passes, and then updates.
+    """A step: runs, each a draw, a forward pass and backward passes, and then updates.
 
     Attributes:
-        draws: Streams that give a minibatch.
+        condition: When the step takes place, None for always.
+        kind: ``'repeat'``, ``'accumulate'`` or ``'unroll'``, with ``count`` runs; None for a single run.
+        conditions: On which guards are built; numbers that hold for a run.
+        draws: In the order of the file, streams before noise.
+        numbers: Numbers that conditions are made of, in the order of computation.
         forward: What the losses need, in the order of computation.
         metrics: What is computed on top, without history, for reports alone.
         backward: All of them take their gradients before the first update.
-        updates: Optimizers, in the order of the file.
+        updates: Optimizers in the order of the file, each with when it is updated.
         reports: Losses and metrics.
+        quiet: Models that this step calls and does not own, whose statistics it leaves alone; with when it owns them.
+        kept: Values that states are computed from.
     """
 
     name: str
-    draws: tuple[str, ...]
-    forward: tuple[Assignment, ...]
-    metrics: tuple[Assignment, ...]
+    condition: Optional[Expression]
+    kind: Optional[str]
+    count: Optional[Expression]
+    conditions: tuple[Condition, ...]
+    draws: tuple[Draw, ...]
+    numbers: tuple[Assignment, ...]
+    forward: tuple[Operation, ...]
+    metrics: tuple[Operation, ...]
     backward: tuple[BackwardPass, ...]
-    updates: tuple[str, ...]
-    reports: tuple[Key, ...]
+    updates: tuple[tuple[str, Guard], ...]
+    reports: tuple[Report, ...]
+    quiet: tuple[tuple[Key, Guard], ...]
+    kept: tuple[Report, ...]
 
 
 @dataclass(frozen=True)
 class Computation:
-    """Values that are computed without training, and the inputs that they need."""
+    """Values that are computed without training.
 
-    inputs: tuple[str, ...]
-    forward: tuple[Assignment, ...]
+    Attributes:
+        sources: The streams whose minibatches, or number of rows, reports need; the inputs that outputs need.
+        inputs: Inputs and noise that are read.
+        forward: In the order of computation.
+        results: What is asked for.
+    """
+
+    sources: tuple[str, ...]
+    inputs: tuple[Key, ...]
+    forward: tuple[Operation, ...]
     results: tuple[Key, ...]
 
 
@@ -67,39 +153,55 @@ class Plan:
     Attributes:
         graph: What was planned.
         steps: In the order in which an iteration runs them.
-        evaluation: Losses and metrics.
-        prediction: Outputs.
+        pools: Sizes of the pools of past values by name.
+        evaluation: Losses and metrics, together where they need the same streams.
+        prediction: Outputs, together where they need the same inputs.
     """
 
     graph: Graph
     steps: tuple[Step, ...]
-    evaluation: Computation
-    prediction: Computation
+    pools: tuple[tuple[str, int], ...]
+    evaluation: tuple[Computation, ...]
+    prediction: tuple[Computation, ...]
 
     def as_dict(self) -> dict[str, Any]:
         """Returns the plan as plain lists and dictionaries, for JSON."""
         return {'steps': [_step(step) for step in self.steps],
-                'evaluation': _computation(self.evaluation), 'prediction': _computation(self.prediction)}
+                'evaluation': list(map(_computation, self.evaluation)),
+                'prediction': list(map(_computation, self.prediction))}
 
 
 def _step(step: Step) -> dict[str, Any]:
+    conditions = [condition.name for condition in step.conditions]
+
+    def when(guard: Guard) -> dict[str, Any]:
+        return {} if guard == ALWAYS else {'when': [[conditions[i] for i in sorted(case)]
+                                                    for case in sorted(guard, key=sorted)]}
+
     return {
         'name': step.name,
-        'draws': list(step.draws),
-        'forward': _names(step.forward),
-        'metrics': _names(step.metrics),
-        'backward': [{'losses': [{'loss': str(loss), 'weight': weight} for loss, weight in one.losses],
-                      'optimizers': list(one.optimizers), 'models': list(map(str, one.models))}
+        'runs': step.kind or 'once',
+        'draws': [{draw.kind: draw.name, **({'again': True} if draw.again else {}), **when(draw.guard)}
+                  for draw in step.draws],
+        'forward': [{'values': _names(one.assignment), 'history': one.has_history, **when(one.guard)}
+                    for one in step.forward],
+        'metrics': [{'values': _names(one.assignment), **when(one.guard)} for one in step.metrics],
+        'backward': [{'losses': [{'loss': str(loss), 'weight': weight, **when(guard)}
+                                 for loss, weight, guard in one.losses],
+                      'optimizers': [{'optimizer': name, 'owns': list(map(str, units)), **when(guard)}
+                                     for (name, guard), units in zip(one.optimizers, one.units)]}
                      for one in step.backward],
-        'updates': list(step.updates),
-        'reports': list(map(str, step.reports)),
+        'updates': [{'optimizer': name, **when(guard)} for name, guard in step.updates],
+        'reports': [{'value': str(key), **when(guard)} for key, guard in step.reports],
+        'quiet': [str(model) for model, _ in step.quiet],
     }
 
 
 def _computation(computation: Computation) -> dict[str, Any]:
-    return {'inputs': list(computation.inputs), 'forward': _names(computation.forward),
+    return {'sources': list(computation.sources), 'inputs': list(map(str, computation.inputs)),
+            'forward': [_names(one.assignment) for one in computation.forward],
             'results': list(map(str, computation.results))}
 
 
-def _names(assignments: tuple[Assignment, ...]) -> list[str]:
-    return [', '.join(map(str, assignment.results)) for assignment in assignments]
+def _names(assignment: Assignment) -> str:
+    return ', '.join(map(str, assignment.results))

@@ -1,98 +1,173 @@
 """Plans what an iteration does from what the graph says."""
 from __future__ import annotations
 
-from dataclasses import replace
-from typing import Iterable, Mapping
+from typing import Iterable, Sequence
 
 from graphdsl.semantics import flow
-from graphdsl.semantics.catalog import RANDOM
-from graphdsl.semantics.graph import Assignment, Callee, ChainType, Function, Graph, Input, Key, Reference
-from graphdsl.plan.joint import joint_passes
-from graphdsl.plan.plan import BackwardPass, Computation, Plan, Step, WeightedLoss
+from graphdsl.semantics.computation import Key, Reference, walk
+from graphdsl.semantics.graph import Graph
+from graphdsl.semantics.needs import Needs, steps_of, streams_read
+from graphdsl.plan.evaluation import evaluations, predictions
+from graphdsl.plan.free import Free
+from graphdsl.plan.guards import Conditions, guarded
+from graphdsl.plan.history import History, points
+from graphdsl.plan.joint import Demand, joint_passes
+from graphdsl.plan.pools import pools_of
+from graphdsl.plan.plan import (
+    ALWAYS, NEVER, BackwardPass, Draw, Guard, Operation, Plan, Report, Step, WeightedLoss, both, either)
+from graphdsl.plan.statistics import quiet_models
 
 
 def plan(graph: Graph) -> Plan:
-    """Plans the run of a checked graph.
+    """Plans the run of a checked graph."""
+    needs = Needs(graph)
+    steps = [_StepPlanner(graph, needs, step) for step in steps_of(graph)]
+    free = Free(graph, needs.maker)
+    last: dict[Key, _StepPlanner] = {}
+    for metric in graph.metrics:
+        step = next((s for s in reversed(steps) if free.follows(metric.key, s.available)), None)
+        if step is not None:
+            last[metric.key] = step
+    metrics = [m.key for m in graph.metrics]
+    return Plan(graph, tuple(step.plan([m for m in metrics if last.get(m) is step]) for step in steps),
+                pools_of(graph), evaluations(graph, needs, [*(loss.key for loss in graph.losses), *metrics]),
+                predictions(graph, needs, graph.outputs))
+
+
+class _StepPlanner:
+    """Plans one step.
 
     Args:
-        graph: Without steps: one step updates all optimizers.
+        graph: The graph.
+        needs: What its values are computed from.
+        step: The step, as checked.
+
+    Attributes:
+        guards: When each value is computed or drawn in a run.
+        available: The values that a run has when all conditions hold.
     """
-    maker = {key: assignment for assignment in graph.assignments for key in assignment.results}
-    reports = [*graph.losses, *(metric.key for metric in graph.metrics)]
-    return Plan(graph, (_only_step(graph, maker),), _computation(graph, maker, reports),
-                _computation(graph, maker, graph.outputs))
+
+    def __init__(self, graph: Graph, needs: Needs, step):
+        self._graph = graph
+        self._needs = needs
+        self._step = step
+        self._conditions = Conditions()
+        self._demands = list(self._demanded())
+        self._losses = self._needed_losses()
+        self._numbers = needs.assignments(node.key for condition in self._conditions.all() for node in
+                                          walk(condition.expression) if isinstance(node, Reference))
+        self.guards = guarded(self._losses, [a for a in graph.assignments if a not in self._numbers])
+        self._forward = [a for a in needs.assignments(self._losses) if a not in self._numbers]
+        self._draws = self._drawn()
+        drawn = {draw.name for draw in self._draws if draw.kind == 'stream'}
+        for i in graph.inputs:
+            if i.stream in drawn:
+                self.guards[Key(i.name)] = next(d.guard for d in self._draws if d[:2] == ('stream', i.stream))
+        for key in [*(state.key for state in graph.states), *(k for a in self._numbers for k in a.results)]:
+            self.guards[key] = ALWAYS
+        self.available = {key for key, guard in self.guards.items() if guard != NEVER}
+
+    def _demanded(self) -> Iterable[Demand]:
+        """Yields what each optimizer asks of a run, in the order of the file."""
+        updates = {update.optimizer: update for update in self._step.updates}
+        conditions = {loss.key: loss.condition for loss in self._graph.losses}
+        for optimizer in self._graph.optimizers:
+            update = updates.get(optimizer.name)
+            if update is None:
+                continue
+            updated = self._conditions.guard(update.condition, f'updates {optimizer.name}')
+            losses = [WeightedLoss(term.loss, term.weight, both(updated, self._conditions.guard(
+                conditions[term.loss], f'has {term.loss}')))
+                for term in optimizer.terms if update.losses is None or term.loss in update.losses]
+            present = NEVER
+            for loss in losses:
+                present = either(present, loss.guard)
+            yield Demand(optimizer.name, optimizer.owns, present, tuple(losses))
+
+    def _needed_losses(self) -> dict[Key, Guard]:
+        """Returns the losses that a run minimizes, in the order of the file, each with when."""
+        found: dict[Key, Guard] = {}
+        for demand in self._demands:
+            for loss, _, guard in demand.losses:
+                found[loss] = either(found.get(loss, NEVER), guard)
+        return {loss.key: found[loss.key] for loss in self._graph.losses if loss.key in found}
+
+    def _drawn(self) -> tuple[Draw, ...]:
+        again = self._step.again
+        draws = []
+        for stream in streams_read(self._graph, self._forward):
+            inputs = {Key(i.name) for i in self._graph.inputs if i.stream == stream}
+            guard = self._read_when(inputs)
+            draws.append(Draw('stream', stream, again is not None, guard))
+        in_conditions = {node.key for condition in self._conditions.all() for node in walk(condition.expression)
+                         if isinstance(node, Reference)} | {k for a in self._numbers for k in a.operands}
+        for noise in self._graph.noises:
+            guard = ALWAYS if noise.key in in_conditions else self._read_when({noise.key})
+            if guard != NEVER:
+                draws.append(Draw('noise', str(noise.key), again == 'batch', guard))
+                self.guards[noise.key] = guard
+        return tuple(draws)
+
+    def _read_when(self, keys: set[Key]) -> Guard:
+        found = NEVER
+        for assignment in self._forward:
+            if keys.intersection(assignment.operands):
+                found = either(found, self.guards[assignment.results[0]])
+        return found
+
+    def plan(self, metrics: Sequence[Key]) -> Step:
+        """Returns the step.
+
+        Args:
+            metrics: Those that this step reports.
+        """
+        extra, reported = self._computed_metrics(metrics)
+        reached = flow.Reach(self._graph.assignments, [loss.key for loss in self._graph.losses]).models()
+        reached = {loss: models for loss, models in reached.items() if loss in self._losses}
+        backward = tuple(without_aliases(one, self._needs) for one in joint_passes(self._demands, reached))
+        moved = {unit.model for demand in self._demands for unit in demand.owns}
+        history = History(self._forward, self._losses, moved, points(self._forward))
+        forward = tuple(Operation(a, history.has(a), self.guards[a.results[0]]) for a in self._forward)
+        read = {key for change in self._graph.nexts for key in self._needs.leaves(change.expression)}
+        kept = tuple(Report(key, self.guards[key]) for key in sorted(read) if key in self.guards)
+        step = self._step
+        return Step(step.name, step.condition, step.kind, step.count, self._conditions.all(), self._draws,
+                    self._numbers, forward, extra, backward,
+                    tuple((demand.optimizer, demand.guard) for demand in self._demands),
+                    tuple(Report(loss, guard) for loss, guard in self._losses.items()) + reported,
+                    quiet_models(self._graph, self._forward, self._demands), kept)
+
+    def _computed_metrics(self, metrics: Sequence[Key]) -> tuple[tuple[Operation, ...], tuple[Report, ...]]:
+        """Returns what is computed for reports alone, and when each metric is reported."""
+        wanted: dict[Key, Guard] = {}
+        for metric in metrics:
+            wanted[metric] = self._present(metric)
+        needed = [a for a in self._needs.assignments(metrics) if not self.available.intersection(a.results)]
+        guards = guarded(wanted, needed)
+        for key, guard in guards.items():
+            self.guards.setdefault(key, guard)
+        return (tuple(Operation(a, False, guards[a.results[0]]) for a in needed),
+                tuple(Report(metric, guard) for metric, guard in wanted.items()))
+
+    def _present(self, metric: Key) -> Guard:
+        """Returns when all that a metric is computed from is there."""
+        found, pending = ALWAYS, [metric]
+        while pending:
+            key = pending.pop()
+            if key in self.available:
+                found = both(found, self.guards[key])
+            elif key in self._needs.maker:
+                pending.extend(self._needs.maker[key].operands)
+        return found
 
 
-def _only_step(graph: Graph, maker: Mapping[Key, Assignment]) -> Step:
-    minimized = dict.fromkeys(term.loss for optimizer in graph.optimizers for term in optimizer.terms)
-    forward = _needed(graph, maker, minimized)
-    known = {key for assignment in forward for key in assignment.results}
-    drawn = tuple(dict.fromkeys(i.stream for i in _inputs(graph, forward)))
-    available = known | {Key(i.name) for i in graph.inputs if i.stream in drawn}
-    metrics = [m.key for m in graph.metrics if _is_free(m.key, available, maker)]
-    extra = [a for a in _needed(graph, maker, metrics) if not known.intersection(a.results)]
-    reached = flow.Reach(graph.assignments, graph.losses).models()
-    backward = tuple(_without_aliases(one, maker) for one in joint_passes(graph.optimizers, reached))
-    return Step('main', drawn, forward, tuple(extra), backward,
-                tuple(optimizer.name for optimizer in graph.optimizers),
-                tuple(loss for loss in graph.losses if loss in known) + tuple(metrics))
-
-
-def _without_aliases(backward: BackwardPass, maker: Mapping[Key, Assignment]) -> BackwardPass:
+def without_aliases(backward: BackwardPass, needs: Needs) -> BackwardPass:
     """Adds the weights of losses that name one value, since a value is differentiated once."""
-    weights: dict[Key, float] = {}
-    for loss, weight in backward.losses:
-        while loss in maker and isinstance(maker[loss].stages[0], Reference):
-            loss = maker[loss].stages[0].key
-        weights[loss] = weights.get(loss, 0.0) + weight
+    weights: dict[tuple[Key, Guard], float] = {}
+    for loss, weight, guard in backward.losses:
+        root = needs.root(loss)
+        weights[root, guard] = weights.get((root, guard), 0.0) + weight
     if len(weights) == len(backward.losses):
         return backward
-    return replace(backward, losses=tuple(WeightedLoss(loss, weight) for loss, weight in weights.items()))
-
-
-def _needed(graph: Graph, maker: Mapping[Key, Assignment], keys: Iterable[Key]) -> tuple[Assignment, ...]:
-    """Returns what some values are computed by, in the order of computation."""
-    needed = {id(assignment) for assignment in flow.reaching(keys, maker)}
-    return tuple(assignment for assignment in graph.assignments if id(assignment) in needed)
-
-
-def _inputs(graph: Graph, assignments: Iterable[Assignment]) -> list[Input]:
-    """Returns the inputs that some assignments read; for the size of the minibatch, one of any."""
-    assignments = list(assignments)
-    read = {key for assignment in assignments for key in assignment.operands}
-    named = [i for i in graph.inputs if i.name != '_']
-    inputs = [i for i in named if Key(i.name) in read]
-    return inputs or (named[:1] if any(a.needs_batch_size for a in assignments) else [])
-
-
-def _is_free(metric: Key, available: set[Key], maker: Mapping[Key, Assignment]) -> bool:
-    """Says whether a metric follows from what a run has by functions alone, none of them random."""
-    pending = [metric]
-    while pending:
-        key = pending.pop()
-        if key in available:
-            continue
-        if key not in maker or maker[key].models or _is_random(maker[key].callees):
-            return False
-        pending.extend(maker[key].operands)
-    return True
-
-
-def _is_random(called: Iterable[Callee]) -> bool:
-    """Says whether one of some callees draws random numbers, within a block without links too."""
-    pending, seen = list(called), set()
-    while pending:
-        callee = pending.pop()
-        if isinstance(callee, Function) and callee.name in RANDOM:
-            return True
-        if isinstance(callee, ChainType) and id(callee) not in seen:
-            seen.add(id(callee))
-            pending.extend(inner for assignment in callee.assignments for inner in assignment.callees)
-    return False
-
-
-def _computation(graph: Graph, maker: Mapping[Key, Assignment], results: Iterable[Key]) -> Computation:
-    results = tuple(results)
-    forward = _needed(graph, maker, results)
-    read = {i.name for i in _inputs(graph, forward)} | {str(key) for key in results}
-    return Computation(tuple(i.name for i in graph.inputs if i.name in read), forward, results)
+    losses = tuple(WeightedLoss(loss, weight, guard) for (loss, guard), weight in weights.items())
+    return BackwardPass(losses, backward.optimizers, backward.units)

@@ -2,44 +2,63 @@
 from __future__ import annotations
 
 import contextlib
-from typing import Any, Callable, Dict, Iterable, Iterator
+from typing import Any, Callable, Dict, Iterable, Iterator, Mapping
 
 import chainer
 import numpy
 
+from graphdsl.runtime.follow import copy
 from graphdsl.runtime.seeds import generators_of_its_own
 
 Models = Dict[str, chainer.Link]
 
 
-def initialize(make_models: Callable[[], Iterable[tuple[str, chainer.Link]]], compute: Callable[[Models], None],
-               module: str) -> Models:
+def initialize(module: Mapping[str, Any], compute: Callable[[Models], None]) -> Models:
     """Makes models whose parameters all have their shape and initial value.
 
     Chainer draws a parameter whose shape it infers when its link is first called. Here a second set of models is
     called on zero examples, to learn what each link is called with; the links of the first are then called alike,
-    model by model in the order of declaration, so that the values don't depend on the order of the calls.
+    model by model in the order of declaration, so that the values don't depend on the order of the calls. Then weights
+    are loaded from files, and copies get those of their originals; making a copy draws nothing.
 
     Args:
-        make_models: Function of a generated module that makes the models one after the other.
+        module: Names and values of a generated module.
         compute: Calls all of some models on zero examples.
-        module: Name of the generated module, whose own chains these are.
 
     Returns:
         Models by name, drawn from the global generators.
     """
+    make_models, name_of_module, copies = module['make_models'], module['__name__'], module.get('COPIES', {})
     calls = _Calls()
     with generators_of_its_own(), _trial():
         twins = dict(make_models())
         with calls:
             compute(twins)
-    models = {}
-    for name, model in make_models():
-        models[name] = model
-        with _trial():
-            for link, twin in zip(_parts([model], module), _parts([twins[name]], module)):
-                _call_alike(link, calls.first.get(id(twin)))
+    models: Models = {}
+    making = iter(make_models())
+    for name in twins:
+        with generators_of_its_own() if name in copies else contextlib.nullcontext():
+            _, models[name] = next(making)
+            with _trial():
+                for link, twin in zip(_parts([models[name]], name_of_module), _parts([twins[name]], name_of_module)):
+                    _call_alike(link, calls.first.get(id(twin)))
+    if 'load_weights' in module:
+        module['load_weights'](models)
+    for name in _after_originals(copies):
+        copy(models[copies[name]], models[name])
     return models
+
+
+def _after_originals(copies: Mapping[str, str]) -> list[str]:
+    """Returns the copies, each after those that it is a copy of."""
+    found: dict[str, None] = {}
+    for name in copies:
+        row = []
+        while name in copies and name not in found:
+            row.append(name)
+            name = copies[name]
+        found.update(dict.fromkeys(reversed(row)))
+    return list(found)
 
 
 def _call_alike(link: chainer.Link, call: Any) -> None:

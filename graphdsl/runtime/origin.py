@@ -5,10 +5,11 @@ import contextlib
 import linecache
 import re
 import traceback
-from typing import Iterator, Mapping
+from typing import Iterable, Iterator, Mapping, Optional
 
 from graphdsl.diagnostics import Diagnostic, GraphError, Place, Source, Span
 from graphdsl.runtime.data import DataError
+from graphdsl.runtime.settings import Input
 
 _LINE_COMMENT = re.compile(r'  # line \d+$')
 _REPORT = re.compile(r"'(.*)': ")
@@ -66,6 +67,17 @@ class Origin:
             if diagnostic is None:
                 raise
             raise GraphError([diagnostic], self.source) from error
+
+    def error_of_stream(self, error: DataError, inputs: Iterable[Input], stream: str) -> GraphError:
+        """Returns what is wrong with the data of a stream, at the first of its inputs."""
+        span = next((self.values[i.name] for i in inputs if i.stream == stream and i.name in self.values), Span(0, 0))
+        return GraphError([Diagnostic('G505', error.message, span, help=error.help)], self.source)
+
+    def span_of_call(self) -> Optional[Span]:
+        """Returns the place of the innermost line of the module that is running."""
+        frames = [frame.lineno for frame in traceback.extract_stack()
+                  if frame.filename == self.filename and frame.lineno in self.spans]
+        return self.spans[frames[-1]] if frames else None
 
     def explain(self, error: Exception) -> Diagnostic | None:
         """Returns the diagnostic of an exception, or None if it does not come from the module."""

@@ -1,16 +1,24 @@
 """A loaded module: models and optimizers that are ready to train."""
 from __future__ import annotations
 
-from typing import Any, Mapping, Optional
+from typing import Any, Callable, Container, Mapping, Optional, Sequence
 
 import chainer
+import numpy
 from chainer.dataset import convert
 
+from graphdsl.diagnostics import Diagnostic
+from graphdsl.runtime.arrays import array
 from graphdsl.runtime.evaluator import Evaluator
 from graphdsl.runtime.initialize import initialize
+from graphdsl.runtime.noise import draw
 from graphdsl.runtime.origin import Origin
+from graphdsl.runtime.seeds import random_state
 from graphdsl.runtime.trial import try_out
 from graphdsl.runtime.updater import Updater
+from graphdsl.runtime.values import Batch, Numbers
+
+Functions = Mapping[tuple[str, ...], Callable[[Mapping[str, Any]], Mapping[str, Any]]]
 
 
 class Program:
@@ -25,7 +33,11 @@ class Program:
         models (dict): A :class:`chainer.Chain` by the name of each model: ``'trunk'``, ``'head[0]'``.
         optimizers (dict): A :class:`chainer.Optimizer` by the name of each.
         inputs (tuple): What the graph reads.
+        noises (tuple): What it draws beside data.
+        streams (list of str): Its data blocks, the one that counts epochs first.
+        numbers (dict): Counters and states by name, as they are now.
         settings: What its `train` block says.
+        warnings (tuple of Diagnostic): What the first iteration showed to be odd.
 
     Raises:
         GraphError: If an iteration on two examples of zeros goes wrong; see :mod:`graphdsl.runtime.trial`.
@@ -35,32 +47,91 @@ class Program:
         self.origin = origin
         self.name = module['NAME']
         self.inputs = module['INPUTS']
+        self.noises = module.get('NOISES', ())
+        self.pools = module.get('POOLS', {})
         self.settings = module['TRAIN']
+        self.streams = self.settings.streams or list(dict.fromkeys(i.stream for i in self.inputs)) or ['main']
+        self.stop = module.get('stop')
+        self.make_update_core = module['make_update_core']
         self._make_datasets = module.get('make_datasets')
-        self._make_update_core = module['make_update_core']
+        self._states = module.get('STATES', {})
+        self.numbers: dict[str, Any] = Numbers(iteration=0, epoch=0, progress=0.0, **self._states)
         with origin.errors():
-            self.models = initialize(module['make_models'], lambda models: try_out(module, models, origin),
-                                     module['__name__'])
-            self._evaluate = module['make_evaluate'](self.models)
-            self._predict = module['make_predict'](self.models)
+            self.warnings: tuple[Diagnostic, ...] = ()
+            self.models = initialize(module, self._try_out(module))
+            self.evaluations: Functions = module['make_evaluations'](self.models, self.numbers)
+            self._predictions: Functions = module['make_predictions'](self.models, self.numbers)
             self.optimizers = module['make_optimizers'](self.models)
 
+    def _try_out(self, module: Mapping[str, Any]) -> Callable[[Mapping[str, chainer.Link]], None]:
+        def compute(models: Mapping[str, chainer.Link]) -> None:
+            self.warnings = try_out(module, models, self.origin)
+        return compute
+
     def evaluate(self, batch: Mapping[str, Any]) -> dict[str, Any]:
-        """Computes every loss and metric of a minibatch, in the mode that Chainer's configuration says.
+        """Computes losses and metrics of a minibatch, in the mode that Chainer's configuration says.
 
         Args:
-            batch: Arrays or variables by input name, with the batch axis first.
+            batch: Arrays or variables by input name, with the batch axis first. What needs inputs of a stream that
+                are not there is left out. Noise is drawn, the same every time, unless it is given.
 
         Returns:
             Scalars by name, such as ``'digit[0]'``.
         """
-        with self.origin.errors():
-            return self._evaluate(batch)
+        named = {stream: {i.name for i in self.inputs if i.stream == stream} - {'_'} for stream in self.streams}
+        given = {stream for stream, names in named.items() if not names or names & set(batch)}
+        return self._compute(self.evaluations, batch, given | {n.stream for n in self.noises if n.name in batch})
 
     def predict(self, batch: Mapping[str, Any]) -> dict[str, Any]:
-        """Computes every output of a minibatch; arguments and results are like those of :meth:`evaluate`."""
+        """Computes outputs of a minibatch, all whose inputs are there; see :meth:`evaluate`.
+
+        Outputs of noise alone have as many rows as the settings say, unless the noise is given.
+        """
+        return self._compute(self._predictions, batch, batch)
+
+    def _compute(self, functions: Functions, batch: Mapping[str, Any], given: Container[str]) -> dict[str, Any]:
+        found: dict[str, Any] = {}
         with self.origin.errors():
-            return self._predict(batch)
+            for sources, function in functions.items():
+                if all(source in given for source in sources):
+                    noise = self.evaluation_noise(self.settings.seed)
+                    found.update(function(self.complete(batch, self.streams, noise)))
+        return found
+
+    def evaluation_noise(self, seed: int) -> dict[str, numpy.random.RandomState]:
+        """Returns the generators of noise outside of training, by name; they are the same every time."""
+        return {noise.name: random_state(seed, f'evaluation/{noise.name}') for noise in self.noises}
+
+    def complete(self, batch: Mapping[str, Any], streams: Sequence[str],
+                 generators: Mapping[str, numpy.random.RandomState], device=None) -> dict[str, Any]:
+        """Adds to a minibatch what is not data: noise, and the number of rows.
+
+        Args:
+            batch: Values by name.
+            streams: The streams whose noise is wanted.
+            generators: Of the noise, by name.
+            device (chainer.backend.Device): Where the noise goes.
+        """
+        complete = Batch(batch)
+        complete['batch_size'] = self._rows(batch, streams[0] if streams else self.streams[0])
+        for noise in self.noises:
+            if noise.stream in streams and noise.name not in batch:
+                complete[noise.name] = draw(noise, generators[noise.name], self._rows(batch, noise.stream), device)
+        return complete
+
+    def _rows(self, batch: Mapping[str, Any], stream: str) -> int:
+        names = [one.name for one in (*self.inputs, *self.noises) if one.stream == stream]
+        shapes = (getattr(array(batch[name]), 'shape', ()) for name in names if name in batch)
+        rows = next((shape[0] for shape in shapes if shape), None)
+        return self.settings.batches.get(stream, self.settings.batch) if rows is None else rows
+
+    def serialize_numbers(self, serializer) -> None:
+        """Saves the states, or sets them to what was saved."""
+        for name in self._states:
+            if isinstance(serializer, chainer.Serializer):
+                serializer(name, self.numbers[name])
+            else:
+                self.numbers[name] = serializer(name, None).item()
 
     def datasets(self) -> dict[str, dict[str, Any]]:
         """Makes the datasets that the file names: by stream, and then by entry.
@@ -74,7 +145,8 @@ class Program:
             return self._make_datasets()
 
     def updater(self, iterator, optimizers: Optional[Mapping[str, chainer.Optimizer]] = None,
-                converter=convert.concat_examples, device=None, input_device=None) -> Updater:
+                converter=convert.concat_examples, device=None, input_device=None, seed: Optional[int] = None,
+                length: Optional[tuple[int, str]] = None) -> Updater:
         """Makes the updater, a :class:`chainer.training.updaters.StandardUpdater`.
 
         Args:
@@ -84,24 +156,27 @@ class Program:
             device: Where models and minibatches go: an integer, ``'@numpy'``, ``'@cupy:0'``; None leaves the
                 models where they are.
             input_device: Where minibatches go, if elsewhere.
+            seed: Of noise and pools; None takes the file's.
+            length: Of the run, which `progress` is a share of; None takes the file's.
         """
         optimizers = self.optimizers if optimizers is None else optimizers
         if set(optimizers) != set(self.optimizers):
             raise ValueError(f'optimizers are needed for {list(self.optimizers)}, and given for {list(optimizers)}')
-        return Updater(iterator, optimizers, self.models, self.inputs, self._make_update_core, self.origin,
-                       converter, device, input_device)
+        return Updater(self, iterator, optimizers, converter, device, input_device,
+                       self.settings.seed if seed is None else seed, length or self.settings.length)
 
     def evaluator(self, iterator, prefix: str = 'validation', converter=convert.concat_examples,
-                  device=None) -> Evaluator:
+                  device=None, seed: Optional[int] = None) -> Evaluator:
         """Makes the extension that evaluates losses and metrics.
 
         Args:
-            iterator: Over test data, without repetition.
+            iterator: Over test data of the first stream, without repetition, or a dictionary of iterators by stream.
             prefix: What stands before the reported names.
             converter: Makes arrays of a list of examples.
             device: Where minibatches go.
+            seed: Of the noise; None takes the file's.
         """
-        return Evaluator(iterator, self, prefix, converter, device)
+        return Evaluator(iterator, self, prefix, converter, device, self.settings.seed if seed is None else seed)
 
     def trainer(self, out: str = 'result', **options):
         """Makes a Trainer on the file's own data with what its `train` block asks for.
@@ -112,14 +187,3 @@ class Program:
         """
         from graphdsl.runtime.training import make_trainer
         return make_trainer(self, out, **options)
-
-
-def parameters(*models: chainer.Link) -> list[chainer.Parameter]:
-    """Returns all parameters of some models, which share none."""
-    return [parameter for model in models for parameter in model.params()]
-
-
-def weight(value: float, loss: chainer.Variable) -> chainer.Variable:
-    """Returns the gradient of ``value * loss`` with respect to a loss."""
-    with chainer.using_device(loss.device):
-        return chainer.Variable(loss.xp.full_like(loss.array, value), requires_grad=False)

@@ -42,7 +42,8 @@ class PrintProgress(extension.Extension):
             if not set(self._header).issuperset(_columns(values)):
                 self._header = _columns({**dict.fromkeys(self._header), **values})
                 print('  '.join(f'{name:>{_width(name)}}' for name in self._header), file=out)
-            cells = (f'{_number(name, values[name]) if name in values else "":>{_width(name)}}' for name in self._header)
+            texts = {name: _number(name, value) for name, value in values.items()}
+            cells = (f'{texts.get(name, ""):>{_width(name)}}' for name in self._header)
             print('  '.join(cells).rstrip(), file=out, flush=True)
         self._printed = len(log)
 

@@ -7,11 +7,25 @@ from typing import Iterator
 
 import numpy
 from chainer.backends import cuda
+from chainer.iterators import ShuffleOrderSampler
 
 
 def random_state(seed: int, name: str) -> numpy.random.RandomState:
     """Makes the generator of a stream from the seed of the run and the stream's name."""
     return numpy.random.RandomState(zlib.crc32(f'{seed}/{name}'.encode()))
+
+
+class SeededOrder(ShuffleOrderSampler):
+    """Shuffles the examples of a stream by a generator of its own, which is a part of snapshots.
+
+    Args:
+        seed (int): Of the run.
+        stream (str): Name of the stream.
+    """
+
+    def __init__(self, seed: int, stream: str):
+        self.state = random_state(seed, stream)
+        super().__init__(self.state)
 
 
 def set_seed(seed: int) -> None:

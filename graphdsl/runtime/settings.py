@@ -1,7 +1,7 @@
 """What a generated module says about its inputs and its run."""
 from __future__ import annotations
 
-from typing import NamedTuple, Optional
+from typing import NamedTuple, Optional, Union
 
 
 class Input(NamedTuple):
@@ -10,14 +10,16 @@ class Input(NamedTuple):
     Attributes:
         name: Its name, ``'_'`` for a column that is not wanted.
         dtype: Name of the dtype that arrays are cast to.
-        shape: Shape of one example, without the batch axis.
+        shape: Shape of one example, without the batch axis; None for an axis of any length.
         stream: The stream it comes from, ``'main'`` in a graph without data.
+        pad: What fills up the examples of a minibatch whose lengths differ.
     """
 
     name: str
     dtype: str
-    shape: tuple[int, ...]
+    shape: tuple[Optional[int], ...]
     stream: str
+    pad: Union[int, float, None] = None
 
 
 class Train(NamedTuple):
@@ -30,6 +32,7 @@ class Train(NamedTuple):
         evaluate, log, snapshot: How often.
         stall: A report, whether it should fall, and how many evaluations it may stay without improving.
         batches: Sizes of minibatches of streams that have their own, by stream.
+        streams: Names of the data blocks, in order.
     """
 
     batch: int
@@ -40,3 +43,4 @@ class Train(NamedTuple):
     snapshot: tuple[int, str] = (1, 'epoch')
     stall: Optional[tuple[str, bool, int]] = None
     batches: dict[str, int] = {}
+    streams: tuple[str, ...] = ()

@@ -5,13 +5,16 @@ import sys
 from pathlib import Path
 from typing import Any, Callable, Mapping, Optional
 
-from chainer.iterators import SerialIterator, ShuffleOrderSampler
-from chainer.training import Trainer, extensions, triggers
+from chainer.dataset import Iterator
+from chainer.iterators import SerialIterator
+from chainer.training import Trainer, extensions
 
 from graphdsl.diagnostics import GraphError
+from graphdsl.runtime.data import DataError
+from graphdsl.runtime.ending import BEFORE_EVALUATION, AtEnd, Ending, IntervalAndEnd
 from graphdsl.runtime.progress import PrintProgress, final_report
 from graphdsl.runtime.program import Program
-from graphdsl.runtime.seeds import random_state, set_seed
+from graphdsl.runtime.seeds import SeededOrder, set_seed
 
 
 def make_trainer(program: Program, out: str, length: Optional[tuple[int, str]] = None, device=None,
@@ -39,22 +42,25 @@ def make_trainer(program: Program, out: str, length: Optional[tuple[int, str]] =
         raise ValueError('the graph has no data block: make a Trainer of your own with `updater(iterator)`')
     seed = settings.seed if seed is None else seed
     batch = {name: settings.batches.get(name, settings.batch) for name in datasets}
-    iterators = {name: SerialIterator(entries['train'], batch[name],
-                                      order_sampler=ShuffleOrderSampler(random_state(seed, name)))
+    iterators = {name: _training_iterator(program, name, entries['train'], batch[name], SeededOrder(seed, name))
                  for name, entries in datasets.items()}
-    updater = program.updater(iterators, device=device)
-    trainer = Trainer(updater, _stop_trigger(settings, length), out)
+    updater = program.updater(iterators, device=device, seed=seed, length=length)
+    ending = Ending(program.stop, program.numbers, settings.stall, settings.evaluate)
+    trainer = Trainer(updater, AtEnd(length, ending), out)
 
     def regularly(interval: tuple[int, str]) -> IntervalAndEnd:
-        return IntervalAndEnd(interval, length, settings.evaluate if settings.stall is not None else None)
+        return IntervalAndEnd(interval, length, ending)
 
-    for name, entries in datasets.items():
-        for entry, dataset in entries.items():
-            if entry != 'train':
-                iterator = SerialIterator(dataset, batch[name], repeat=False, shuffle=False)
-                prefix = 'validation' if entry == 'test' else entry
-                trainer.extend(program.evaluator(iterator, prefix, device=updater.device), name=prefix,
-                               trigger=regularly(settings.evaluate))
+    for entry in dict.fromkeys(entry for entries in datasets.values() for entry in entries if entry != 'train'):
+        tests = {name: _test_iterator(entries[entry], batch[name]) for name, entries in datasets.items()
+                 if entry in entries}
+        if any(set(streams) <= set(tests) for streams in program.evaluations):
+            prefix = 'validation' if entry == 'test' else entry
+            trainer.extend(program.evaluator(tests, prefix, device=updater.device, seed=seed), name=prefix,
+                           trigger=regularly(settings.evaluate))
+    trainer.extend(lambda trainer: ending.check_condition(trainer), name='condition', trigger=(1, 'iteration'),
+                   priority=BEFORE_EVALUATION)
+    trainer.extend(ending, name='ending', trigger=(1, 'iteration'))
     trainer.extend(extensions.LogReport(trigger=regularly(settings.log)))
     if progress:
         trainer.extend(PrintProgress(), trigger=regularly(settings.log))
@@ -62,38 +68,23 @@ def make_trainer(program: Program, out: str, length: Optional[tuple[int, str]] =
     return trainer
 
 
-class IntervalAndEnd(triggers.IntervalTrigger):
-    """Fires at an interval and wherever the run may end, so that the end is evaluated, logged and saved.
-
-    Args:
-        interval: Such as ``(1, 'epoch')``.
-        length: Of the run, likewise.
-        possible_end: Interval at which the run may end early, if it may.
-    """
-
-    def __init__(self, interval: tuple[int, str], length: tuple[int, str], possible_end: Optional[tuple[int, str]]):
-        super().__init__(*interval)
-        self._length = length
-        self._early = triggers.IntervalTrigger(*possible_end) if possible_end is not None else None
-
-    def __call__(self, trainer) -> bool:
-        fires = super().__call__(trainer)
-        may_end = self._early is not None and self._early(trainer)
-        end, unit = self._length
-        return fires or may_end or (trainer.updater.iteration if unit == 'iteration' else trainer.updater.epoch) >= end
-
-    def serialize(self, serializer) -> None:
-        super().serialize(serializer)
-        if self._early is not None:
-            self._early.serialize(serializer['early'])
+def _training_iterator(program: Program, stream: str, dataset: Any, batch: int, order: SeededOrder) -> Iterator:
+    """Makes an iterator whose minibatches are full."""
+    try:
+        if hasattr(dataset, 'iterator'):
+            return dataset.iterator(batch, True)
+        if len(dataset) < batch:
+            raise DataError(f'the training data has {len(dataset)} examples, and a minibatch takes {batch}',
+                            'say a smaller `batch` in `train`, or in the data block')
+    except DataError as error:
+        raise program.origin.error_of_stream(error, program.inputs, stream) from None
+    return SerialIterator(dataset, batch, order_sampler=order)
 
 
-def _stop_trigger(settings, length: tuple[int, str]):
-    if settings.stall is None:
-        return length
-    report, falling, evaluations = settings.stall
-    return triggers.EarlyStoppingTrigger(check_trigger=settings.evaluate, monitor=report, patience=evaluations,
-                                         mode='min' if falling else 'max', max_trigger=length)
+def _test_iterator(dataset: Any, batch: int) -> Iterator:
+    if hasattr(dataset, 'iterator'):
+        return dataset.iterator(batch, False)
+    return SerialIterator(dataset, batch, repeat=False, shuffle=False)
 
 
 def train(make_program: Callable[[], Program], seed: Optional[int], default_seed: int, out: str,

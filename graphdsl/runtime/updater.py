@@ -1,40 +1,41 @@
 """The updater of generated modules."""
 from __future__ import annotations
 
-from typing import Any, Mapping, Sequence
+from typing import Any, Mapping, Optional
 
 import chainer
 from chainer.dataset import convert
 from chainer.training import StandardUpdater
 
+from graphdsl.runtime import stateful
 from graphdsl.runtime.batches import convert_batch
-from graphdsl.runtime.origin import Origin
-from graphdsl.runtime.settings import Input
+from graphdsl.runtime.draws import Draws
+from graphdsl.runtime.random_state import serialize_global, serialize_random_state
+from graphdsl.runtime.seeds import SeededOrder
 
 
 class Updater(StandardUpdater):
     """Runs the generated ``update_core``, in a Trainer or by hand.
 
     Args:
+        program (graphdsl.runtime.Program): The graph: its models, numbers, and what an iteration does.
         iterator: Iterator of the first stream, or a dictionary of iterators by stream. ``'main'`` stands for the
             first stream.
         optimizers (dict): Optimizers by name, set up with their models.
-        models (dict): All models by name.
-        inputs: What the graph reads from each stream.
-        make_update_core: Function of the generated module.
-        origin: Where the module's lines come from.
         converter: As of :class:`chainer.training.updaters.StandardUpdater`.
         device: Likewise; None leaves the models where they are.
         input_device: Likewise.
+        seed (int): Of noise and pools.
+        length (tuple): Of the run, such as ``(20, 'epoch')``; only `progress` needs it.
 
     Attributes:
         update_core: Does one iteration: draws, computes, differentiates, updates.
     """
 
-    def __init__(self, iterator, optimizers: Mapping[str, chainer.Optimizer], models: Mapping[str, chainer.Link],
-                 inputs: Sequence[Input], make_update_core, origin: Origin,
-                 converter=convert.concat_examples, device=None, input_device=None):
-        self._streams = list(dict.fromkeys(i.stream for i in inputs)) or ['main']
+    def __init__(self, program, iterator, optimizers: Mapping[str, chainer.Optimizer],
+                 converter=convert.concat_examples, device=None, input_device=None, seed: int = 0,
+                 length: Optional[tuple[int, str]] = None):
+        self._streams = program.streams
         if not isinstance(iterator, Mapping):
             iterator = {'main': iterator}
         iterators = {'main' if name == self._streams[0] else name: it for name, it in iterator.items()}
@@ -43,12 +44,15 @@ class Updater(StandardUpdater):
         if unknown or missing:
             raise ValueError(f'iterators are needed for the streams {self._streams}, and given for {list(iterator)}')
         super().__init__(iterators, dict(optimizers), converter, device, input_device=input_device)
+        self._models: Mapping[str, chainer.Link] = program.models
         if device is not None:
-            for model in models.values():
+            for model in self._models.values():
                 model.to_device(self.device)
-        self._origin = origin
-        self._inputs = {name: [i for i in inputs if i.stream == name] for name in self._streams}
-        self.update_core = make_update_core(self, models, self._optimizers)
+        self._program = program
+        self._length = length
+        self._inputs = {name: [i for i in program.inputs if i.stream == name] for name in self._streams}
+        self._draws = Draws(self._minibatch, self._batch_size, program.noises, seed, self.input_device, program.pools)
+        self.update_core = program.make_update_core(self._draws, self._models, self._optimizers, program.numbers)
 
     def get_iterator(self, name: str):
         """Returns an iterator by the name of its stream; ``'main'`` is the first stream's."""
@@ -60,19 +64,15 @@ class Updater(StandardUpdater):
             return next(iter(self._optimizers.values()))
         return self._optimizers[name]
 
-    def draw(self, stream: str) -> list[Any]:
-        """Draws the next minibatch of a stream.
-
-        Returns:
-            A value for each of the stream's inputs, in order, each with the batch axis first.
-
-        Raises:
-            DataError: If the data does not fit the declared inputs.
-            StopIteration: If the iterator has come to its end.
-        """
+    def _minibatch(self, stream: str) -> list[Any]:
+        """Draws the next minibatch of a stream: a value for each of its inputs, in order."""
         iterator = self.get_iterator(stream)
         columns = getattr(getattr(iterator, 'dataset', None), 'columns', None)
         return convert_batch(iterator.next(), self.converter, self.input_device, columns, self._inputs[stream])
+
+    def _batch_size(self, stream: str) -> int:
+        size = getattr(self.get_iterator(stream), 'batch_size', None)
+        return self._program.settings.batches.get(stream, self._program.settings.batch) if size is None else size
 
     def update(self) -> None:
         """Does one iteration and counts it.
@@ -80,9 +80,43 @@ class Updater(StandardUpdater):
         Raises:
             GraphError: Where something goes wrong in a line that comes from the graph file, at its place.
         """
-        with self._origin.errors():
+        self._draws.begin()
+        numbers = self._program.numbers
+        numbers.update(iteration=self.iteration, epoch=self.epoch)
+        numbers.pop('progress', None)
+        if self._length is not None:
+            numbers['progress'] = self._progress(*self._length)
+        epoch = self.epoch
+        with self._program.origin.errors():
             self.update_core()
-        if self.auto_new_epoch and self.is_new_epoch:
+        # An epoch may end within an iteration of several minibatches.
+        if self.auto_new_epoch and self.epoch > epoch:
             for optimizer in self._optimizers.values():
                 optimizer.new_epoch(auto=True)
         self.iteration += 1
+
+    def _progress(self, length: int, unit: str) -> float:
+        """Returns the share of the run that is done."""
+        return min((self.iteration if unit == 'iteration' else self.epoch_detail) / length, 1.0)
+
+    def serialize(self, serializer) -> None:
+        """Saves all that changes over time, or sets it to what was saved."""
+        for name, iterator in self._iterators.items():
+            iterator.serialize(serializer[f'iterator:{name}'])
+            sampler = getattr(iterator, 'order_sampler', None)
+            if isinstance(sampler, SeededOrder):
+                serialize_random_state(serializer[f'order:{name}'], sampler.state)
+        for name, model in self._models.items():
+            model.serialize(serializer[f'model:{name}'])
+        for name, optimizer in self._optimizers.items():
+            # Chainer cannot load an optimizer that was saved before its first update.
+            part = serializer[f'optimizer:{name}']
+            if serializer(f'updates:{name}', optimizer.t) > 0:
+                optimizer.serialize(part)
+            else:
+                optimizer.epoch = part('epoch', optimizer.epoch)
+        self._draws.serialize(serializer['draws'])
+        stateful.serialize(serializer['states'], self._models)
+        self._program.serialize_numbers(serializer['numbers'])
+        serialize_global(serializer['random'])
+        self.iteration = serializer('iteration', self.iteration)

@@ -64,7 +64,14 @@ def members(module: str) -> dict[str, Callable]:
     if module == 'functions':
         return {n: f for n, f in found.items() if callable(f) and not inspect.ismodule(f) and n[0].islower()}
     base = {'links': chainer.Link, 'optimizers': chainer.Optimizer}.get(module, object)
-    return {n: c for n, c in found.items() if inspect.isclass(c) and issubclass(c, base) and n[0].isupper()}
+    classes = {n: c for n, c in found.items() if inspect.isclass(c) and issubclass(c, base) and n[0].isupper()}
+    return {**classes, **own_hooks()} if module == 'optimizer_hooks' else classes
+
+
+def own_hooks() -> dict[str, Callable]:
+    """Returns the hooks that Chainer lacks."""
+    from graphdsl.runtime.hooks import Clip
+    return {'Clip': Clip}
 
 
 @functools.lru_cache(maxsize=None)
@@ -83,6 +90,19 @@ def _signature(thing: Callable) -> inspect.Signature:
 def needs_python(name: str) -> bool:
     """Says whether a link or function takes or gives Python callables or objects."""
     return name in _NEEDING_PYTHON
+
+
+def hyperparameters(optimizer: type) -> list[str]:
+    """Returns the hyperparameters of a class of optimizers that can be set, such as ``alpha``."""
+    from chainer.optimizer import HyperparameterProxy
+    found = {name for base in optimizer.__mro__ for name, value in vars(base).items()
+             if isinstance(value, HyperparameterProxy)}
+    return sorted(found)
+
+
+def has_statistics(name: str) -> bool:
+    """Says whether a link of Chainer keeps statistics of the minibatches that it sees."""
+    return 'BatchNormalization' in name or name in ('BatchRenormalization', 'InceptionBN')
 
 
 def is_stateful(link: Any) -> bool:

@@ -4,9 +4,10 @@ from __future__ import annotations
 from typing import Any, Mapping, Optional
 
 from graphdsl.semantics import catalog, edges, flow
-from graphdsl.semantics.graph import Apply, Assignment, ChainType, Expression, Key, PartName, Reference, children
-from graphdsl.semantics.later import STATEMENTS, not_executed
-from graphdsl.semantics.resolve import Parts, Resolver
+from graphdsl.semantics.computation import (
+    Apply, Assignment, ChainType, Construct, Expression, Key, PartName, Reference, children)
+from graphdsl.semantics.parts import Parts
+from graphdsl.semantics.resolve import Resolver
 from graphdsl.semantics.scope import Names, Scope, allowed, bound_twice
 from graphdsl.semantics.unroll import Report, Turn, expected, unroll
 from graphdsl.diagnostics import Diagnostic, Mistake, Span, mistake
@@ -240,13 +241,13 @@ class _BodyBuilder:
                 for key in resolver.keys(result):
                     if key.base != '_':
                         self.values.bind(key, result.span)
-        elif type(statement) in STATEMENTS:
-            for key in [resolver.key(statement.target)] if isinstance(statement, nodes.Weight) else ():
-                self.values.bind(key, statement.target.span)
-            raise not_executed(STATEMENTS[type(statement)], statement.span)
+        elif isinstance(statement, nodes.Weight):
+            key = resolver.key(statement.target)
+            self.values.bind(key, statement.target.span)
+            self.parts.declare(key)
         else:
             raise mistake('G313', 'this cannot stand in the body of a model', statement.span,
-                          help='a body holds layers, edges and values')
+                          help='a body holds layers, weights, edges and values')
         return True
 
     def _make_layer(self, turn: Turn) -> None:
@@ -255,10 +256,15 @@ class _BodyBuilder:
             name = self.parts.declared.get(resolver.key(turn.statement.target))
             if name is not None:
                 self.parts.layers[name] = resolver.content(turn.statement.link)
+        elif isinstance(turn.statement, nodes.Weight):
+            resolver = self.resolver.within(turn.numbers)
+            key = resolver.key(turn.statement.target)
+            if key in self.parts.declared:
+                self.parts.layers[self.parts.declared[key]] = resolver.weight(turn.statement, key)
 
     def _assignment(self, turn: Turn) -> Optional[Assignment]:
         statement, resolver = turn.statement, self.resolver.within(turn.numbers)
-        if isinstance(statement, nodes.Layer):
+        if isinstance(statement, (nodes.Layer, nodes.Weight)):
             self.parts.add_layer(self.parts.declared.get(resolver.key(statement.target), ''))
         if isinstance(statement, (nodes.Edge, nodes.Value)):
             return edges.assignment(statement, resolver)
@@ -280,7 +286,7 @@ class _BodyBuilder:
                 self.report(nothing_uses(key, span, 'remove it' if key.base in inputs else ''))
         called = {callee.name for a in assignments for callee in a.callees if isinstance(callee, PartName)}
         for key, name in self.parts.declared.items():
-            if name not in called and name in self.parts.layers:
+            if name not in called and isinstance(self.parts.layers.get(name), (Construct, ChainType)):
                 self.report(Diagnostic('G314', f'nothing calls the layer `{key}`', self.layers.spans[key],
                                        reason='its parameters would never be trained',
                                        help='call it, or remove it'))

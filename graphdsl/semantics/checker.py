@@ -1,59 +1,65 @@
 """Checks a syntax tree and turns it into the checked graph."""
 from __future__ import annotations
 
-import keyword
-import re
+from dataclasses import replace
 from typing import Any, Callable, Iterable, Mapping, Optional
 
-from graphdsl.semantics import catalog, data, edges, flow, integers, ownership, params, settings
+from graphdsl.semantics import (
+    changes, data, dtypes, edges, flow, imports, ownership, params, reports, settings, steps)
 from graphdsl.semantics.chains import ChainBuilder, nothing_uses
+from graphdsl.semantics.computation import Assignment, ChainType, Key, Reference, walk
 from graphdsl.semantics.graph import (
-    Assignment, ChainType, Graph, Input, Key, Metric, Model, Stream, Train)
-from graphdsl.semantics.later import STATEMENTS, not_executed
+    Graph, Input, Loss, Metric, Model, Next, Noise, Schedule, State, Step, Stream, Train)
+from graphdsl.semantics.imports import Allowed
+from graphdsl.semantics.models import Models
+from graphdsl.semantics.noise import check_noise
+from graphdsl.semantics.numeric import number_values
+from graphdsl.semantics.optimizers import declare
 from graphdsl.semantics.resolve import Resolver
+from graphdsl.semantics.runs import check_runs
 from graphdsl.semantics.scope import Names, Scope, allowed, bound_twice
 from graphdsl.semantics.unroll import Turn, expected, unroll
-from graphdsl.diagnostics import Diagnostic, Mistake, Place, Span, in_order, mistake
+from graphdsl.diagnostics import Diagnostic, Mistake, Place, Span, in_order
 from graphdsl.syntax import nodes
 
-_MODULE = re.compile(r'[A-Za-z_]\w*(\.[A-Za-z_]\w*)*', re.ASCII)
 
-
-def check(tree: nodes.Braces, overrides: Mapping[str, Any] = (), bind: Mapping[str, Any] = ()
-          ) -> tuple[Optional[Graph], tuple[Diagnostic, ...]]:
+def check(tree: nodes.Braces, overrides: Mapping[str, Any] = (), permitted: Allowed = Allowed({})
+          ) -> tuple[Optional[Graph], tuple[Diagnostic, ...], dict[str, Any]]:
     """Checks a whole file.
 
     Args:
         tree: The file's statements.
         overrides: Values of params by name.
-        bind: Objects that the file's imports stand for, by name.
+        permitted: What the file may import.
 
     Returns:
-        The checked graph, or None if there are errors; and all diagnostics, warnings included, in order.
+        The checked graph, or None if there are errors; all diagnostics, warnings included, in order; and what was
+        imported, by name.
     """
-    checker = _Checker(tree, dict(overrides), dict(bind))
+    checker = _Checker(tree, dict(overrides), permitted)
     graph = checker.run()
-    return (None if checker.failed else graph), in_order(checker.diagnostics)
+    return (None if checker.failed else graph), in_order(checker.diagnostics), checker.imported
 
 
 class _Checker:
     """One run over a file. Each method checks one kind of statement in all its turns."""
 
-    def __init__(self, tree: nodes.Braces, overrides: Mapping[str, Any], bind: Mapping[str, Any]):
+    def __init__(self, tree: nodes.Braces, overrides: Mapping[str, Any], permitted: Allowed):
         self.tree = tree
         self.overrides = overrides
-        self.bind = bind
+        self.permitted = permitted
         self.diagnostics: list[Diagnostic] = []
         self.failed = False
         self.turns: list[Turn] = []
         self.values = Names('value', expected=expected(tree, 'value'))
         self.models = Names('model', expected=expected(tree, 'model'))
+        self.optimizers = Names('optimizer')
+        self.steps = Names('step')
         self.chains: dict[Key, ChainType] = {}
         self.blocks: dict[str, nodes.Block] = {}
         self.imported: dict[str, Any] = {}
         self.imports: list[tuple[str, str]] = []
         self.callables: dict[str, Span] = {}
-        self.inputs: set[Key] = set()
 
     def report(self, diagnostic: Diagnostic) -> None:
         self.diagnostics.append(diagnostic)
@@ -71,7 +77,7 @@ class _Checker:
         return None
 
     def run(self) -> Optional[Graph]:
-        """Returns what is meant to be the graph; it is one unless :attr:`failed`."""
+        """Returns the graph, None if there are errors."""
         self._import()
         self._gather_blocks()
         values = self._params()
@@ -88,22 +94,28 @@ class _Checker:
 
         streams = self._streams()
         inputs = self._inputs(streams)
-        self.inputs = {Key(i.name) for i in inputs}
-        models = self._models()
         self._declare_values()
-        assignments = self._assignments()
-        integers.refuse_arithmetic(assignments, inputs, models, self.report)
-        losses = {key: span for key, (span, _) in self._reported(nodes.Loss).items()}
-        metrics = self._metrics(losses)
-        outputs = self._listed(nodes.Output)
-        train = self._train(losses, metrics, streams)
-        owners = self._owners(losses, assignments)
+        noises = self._each(nodes.Noise, lambda s, resolver: check_noise(s, streams, resolver))
+        states = self._each(nodes.State, changes.check_state)
+        self._find_numbers(noises, states)
+        models = self._models()
+        assignments = self._assignments(inputs)
+        losses, metrics, outputs = self._reports(inputs)
+        train = self._train(losses, metrics, streams, outputs)
+        owners = self._owners(losses, models, assignments)
+        in_steps = self._steps()
+        nexts, schedules = self._changes(states, owners)
         self._check_unused_blocks()
-        if not self.failed:
-            self._check_draws(assignments, inputs, owners, train, streams)
-            self._warn_of_unused(assignments, [*losses, *(m.key for m in metrics), *outputs], owners)
-        return Graph(tuple(values.items()), tuple(self.imports), tuple(streams.values()), tuple(inputs), models,
-                     assignments, tuple(losses), metrics, tuple(outputs), owners.optimizers(), train)
+        if self.failed:
+            return None
+        graph = Graph(tuple(values.items()), tuple(self.imports), tuple(streams.values()), tuple(inputs), noises,
+                      states, models, assignments, losses, metrics, outputs, owners.optimizers(), in_steps, nexts,
+                      schedules, train)
+        for diagnostic in check_runs(graph):
+            self.report(diagnostic)
+        self._warn_of_unused(graph, owners)
+        marked, typed = dtypes.with_casts(assignments, inputs, noises, models)
+        return replace(graph, assignments=marked, models=typed)
 
     def _resolver(self, scope: Scope) -> Resolver:
         return Resolver(scope, self.chains, self.builder.block)
@@ -112,6 +124,11 @@ class _Checker:
         """Returns the statements of some types, each with the resolver of its turn."""
         return [(turn.statement, self.resolver.within(turn.numbers)) for turn in self.turns
                 if isinstance(turn.statement, types)]
+
+    def _each(self, kind: type, action: Callable) -> tuple[Any, ...]:
+        """Returns what comes of each statement of a type, mistakes left out."""
+        found = [self.attempt(action, statement, resolver) for statement, resolver in self._all(kind)]
+        return tuple(one for one in found if one is not None)
 
     # What comes before loops are unrolled
 
@@ -123,25 +140,16 @@ class _Checker:
     def _import(self) -> None:
         for statement in self.tree.statements:
             if isinstance(statement, nodes.Import):
-                if not _MODULE.fullmatch(statement.module.value):
-                    self.report(Diagnostic('G123', f'{statement.module.value!r} is no name of a module',
-                                           statement.module.span, help='such as "lab.nets"'))
+                is_module = self.attempt(imports.check_module, statement)
                 for name in statement.names:
-                    self.attempt(self._import_name, name, statement)
+                    self.attempt(self._import_name, name, statement, is_module)
 
-    def _import_name(self, name: nodes.Name, statement: nodes.Import) -> None:
+    def _import_name(self, name: nodes.Name, statement: nodes.Import, is_module: Optional[bool]) -> None:
         self._bind_callable(name)
-        self.imported[name.name] = self.bind.get(name.name)
+        self.imported[name.name] = None
         self.imports.append((name.name, statement.module.value))
-        if keyword.iskeyword(name.name):
-            raise mistake('G109', f'`{name.name}` cannot be imported', name.span,
-                          reason='this word is reserved in Python')
-        if name.name not in self.bind:
-            raise mistake('G121', f'`{name.name}` is imported, and nothing is bound to it', name.span,
-                          help=f'pass it from Python: `graphdsl.compile(..., bind={{"{name.name}": ...}})`')
-        problem = catalog.import_problem(self.bind[name.name])
-        if problem:
-            raise mistake('G124', f'what is bound to `{name.name}` cannot be used', name.span, reason=problem)
+        if is_module:
+            self.imported[name.name] = imports.resolve(name, statement, self.permitted)
 
     def _gather_blocks(self) -> None:
         for statement in self.tree.statements:
@@ -159,11 +167,10 @@ class _Checker:
         top = {id(statement) for statement in self.tree.statements}
         for turn in self.turns:
             statement = turn.statement
-            if type(statement) in STATEMENTS:
-                self.report(not_executed(STATEMENTS[type(statement)], statement.span).diagnostic)
-            elif isinstance(statement, nodes.Layer):
-                self.report(Diagnostic('G313', 'a layer stands in the body of a model', statement.span,
-                                       help='write `model` here'))
+            if isinstance(statement, (nodes.Layer, nodes.Weight)):
+                what = 'layer' if isinstance(statement, nodes.Layer) else 'weight'
+                self.report(Diagnostic('G313', f'a {what} stands in the body of a model', statement.span,
+                                       help='write `model` here' if what == 'layer' else 'put it into a `model`'))
             elif isinstance(statement, (nodes.Param, nodes.Import, nodes.Block)) and id(statement) not in top:
                 self.report(Diagnostic('G122', 'this cannot stand within `for` or `if`', statement.span,
                                        help='put it on the top level of the file'))
@@ -176,9 +183,6 @@ class _Checker:
             name = statement.name.name
             if name in streams:
                 self.report(bound_twice(name, statement.name.span, streams[name].span).diagnostic)
-            elif streams:
-                self.report(not_executed('a second data block', statement.span).diagnostic)
-                streams[name] = next(iter(streams.values()))
             else:
                 stream = self.attempt(data.check_stream, statement, resolver, self.report)
                 streams[name] = stream or Stream(statement.name.span, name, (), None)
@@ -198,19 +202,19 @@ class _Checker:
     # Models and values
 
     def _models(self) -> tuple[Model, ...]:
-        models = []
-        for statement, resolver in self._all(nodes.ModelLike, nodes.ModelFollows, nodes.Model):
+        models = Models(self.chains, self.report)
+        for statement, resolver in self._all(nodes.Model, nodes.ModelLike, nodes.ModelFollows):
             key = self.attempt(self._bind_model, statement.target, resolver)
-            if key is None or not isinstance(statement, nodes.Model):
+            if key is None:
                 continue
-            if statement.frozen or statement.load:
-                self.report(not_executed('`frozen`' if statement.frozen else '`load`', statement.span).diagnostic)
+            if not isinstance(statement, nodes.Model):
+                models.copy(key, statement, resolver)
+                continue
             chain = self.attempt(self.builder.build, key.base, statement.definition, resolver.scope.numbers,
                                  statement.span)
             if chain is not None:
-                self.chains[key] = chain
-                models.append(Model(statement.target.span, key, chain))
-        return tuple(models)
+                self.attempt(models.define, key, statement, chain, resolver)
+        return models.settle(self._all(nodes.Frozen))
 
     def _bind_model(self, target: nodes.Target, resolver: Resolver) -> Key:
         key = resolver.key(target)
@@ -232,9 +236,21 @@ class _Checker:
                 self.attempt(lambda: self.values.bind(resolver.key(target), target.span))
         self.values.expected.clear()
 
-    def _assignments(self) -> tuple[Assignment, ...]:
+    def _find_numbers(self, noises: Iterable[Noise], states: Iterable[State]) -> None:
+        bound = []
+        for statement, resolver in self._all(nodes.Value, nodes.Loss, nodes.Metric, nodes.Output):
+            targets = statement.results if isinstance(statement, nodes.Value) else statement.targets
+            if statement.expression is not None and len(targets) == 1:
+                try:
+                    bound.append((resolver.key(targets[0]), statement.expression, resolver))
+                except Mistake:     # reported already
+                    pass
+        known = [noise.key for noise in noises if noise.dtype is None] + [state.key for state in states]
+        self.values.numbers.update(number_values(bound, known))
+
+    def _assignments(self, inputs: Iterable[Input]) -> tuple[Assignment, ...]:
         found: list[Assignment] = []
-        bound: set[Key] = set(self.inputs)
+        bound: set[Key] = {Key(i.name) for i in inputs}
         for statement, resolver in self._all(nodes.Edge, nodes.Value, nodes.Loss, nodes.Metric, nodes.Output):
             if isinstance(statement, (nodes.Edge, nodes.Value)):
                 assignment = self.attempt(edges.assignment, statement, resolver)
@@ -249,80 +265,39 @@ class _Checker:
         return self.attempt(flow.in_order, found) or ()
 
     def _named_expression(self, statement, resolver: Resolver) -> Assignment:
-        if isinstance(statement, nodes.Loss) and statement.condition is not None:
-            raise not_executed('`loss ... when`', statement.condition.span)
         results = tuple(resolver.key(target) for target in statement.targets)
         return edges.assigned(statement.span, results, statement.expression, resolver)
 
-    def _reported(self, kind: type) -> dict[Key, tuple[Span, Any]]:
-        """Returns what the losses or metrics of the file name: where, and in which statement."""
-        found = self._listed(kind)
-        for key, (span, _) in found.items():
-            if key in self.inputs:
-                self.report(Diagnostic('G126', f'`{key}` is an input, and no scalar', span,
-                                       reason='it has a value for every example',
-                                       help='compute a scalar from it, such as a `mean`'))
-        return found
-
-    def _listed(self, kind: type) -> dict[Key, tuple[Span, Any]]:
-        """Returns what the losses, metrics or outputs of the file name: where, and in which statement."""
-        found: dict[Key, tuple[Span, Any]] = {}
-        for statement, resolver in self._all(kind):
-            for target in statement.targets:
-                for key in self.attempt(self._named, target, statement, resolver) or ():
-                    if key in found:
-                        self._warn_of_repeated(key, target.span, found[key][0])
-                    found.setdefault(key, (target.span, statement))
-        return found
-
-    def _warn_of_repeated(self, key: Key, span: Span, first: Span) -> None:
-        self.report(Diagnostic('G153', f'`{key}` is reported already', span, severity='warning',
-                               places=(Place(first, 'named first here'),), help='remove one of the two'))
-
-    def _named(self, target: nodes.Target, statement, resolver: Resolver) -> list[Key]:
-        """Returns the values that a statement names: the one it binds, or those it lists."""
-        if statement.expression is not None:
-            return [key] if (key := resolver.key(target)) in self.values.spans else []
-        base = target if isinstance(target, nodes.Name) else target.base
-        if base.name not in self.values:
-            if base.name in resolver.scope.numbers:
-                raise mistake('G107', f'`{base.name}` is a number, not a value of the run', target.span)
-            raise mistake('G101', f'there is no value `{allowed(base)}`', target.span,
-                          help=catalog.suggestion(base.name, self.values.bases())
-                          or 'give it an expression: `= ...`')
-        indices = resolver.indices(target) if isinstance(target, nodes.Index) else None
-        found = self.values.select(target, base.name, indices)
-        return [found] if isinstance(found, Key) else found
-
-    def _metrics(self, losses: Mapping[Key, Span]) -> tuple[Metric, ...]:
-        found = []
-        for key, (span, statement) in self._reported(nodes.Metric).items():
-            if key in losses:
-                self._warn_of_repeated(key, span, losses[key])
-            else:
-                found.append(Metric(span, key, statement.falling))
-        return tuple(found)
+    def _reports(self, inputs: Iterable[Input]
+                 ) -> tuple[tuple[Loss, ...], tuple[Metric, ...], tuple[Key, ...]]:
+        found = reports.Reports(self.values, self.report)
+        inputs = {Key(i.name) for i in inputs}
+        losses = found.losses(self._all(nodes.Loss), inputs)
+        metrics = found.metrics(self._all(nodes.Metric), inputs, {loss.key: loss.span for loss in losses})
+        return losses, metrics, tuple(found.listed(self._all(nodes.Output)))
 
     # Training
 
-    def _train(self, losses: Iterable[Key], metrics: tuple[Metric, ...], streams: Mapping[str, Stream]) -> Train:
+    def _train(self, losses: Iterable[Loss], metrics: Iterable[Metric], streams: Mapping[str, Stream],
+               outputs: Iterable[Key]) -> Train:
         statements = self._all(nodes.Train)
         for statement, _ in statements[1:]:
             self.report(Diagnostic('G602', 'there are two `train` blocks', statement.span, reason='the second',
                                    places=(Place(statements[0][0].span, 'the first'),)))
         if not statements:
             return Train()
-        directions = {**dict.fromkeys(losses, True), **{metric.key: metric.falling for metric in metrics}}
+        directions = {**{loss.key: True for loss in losses}, **{metric.key: metric.falling for metric in metrics}}
         train, resolver = statements[0]
         arguments = (train, resolver, directions, streams.values(), self.report)
         return self.attempt(settings.check_train, *arguments) or Train()
 
-    def _owners(self, losses: Mapping[Key, Span], assignments: tuple[Assignment, ...]) -> ownership.Ownership:
+    def _owners(self, losses: Iterable[Loss], models: tuple[Model, ...], assignments: tuple[Assignment, ...]
+                ) -> ownership.Ownership:
         statements = self._all(nodes.Optimizer)
-        declared = [self.attempt(ownership.declare, statement, resolver, self.report)
+        declared = [self.attempt(declare, statement, resolver, self.optimizers, self.chains, self.report)
                     for statement, resolver in statements]
-        owners = ownership.Ownership([d for d in declared if d is not None], losses, self.chains,
-                                     self.models.spans, assignments)
+        owners = ownership.Ownership([d for d in declared if d is not None], {loss.key: loss.span for loss in losses},
+                                     models, assignments)
         for diagnostic in owners.duplicates():
             self.report(diagnostic)
         if not self.failed and not statements:
@@ -334,29 +309,37 @@ class _Checker:
                 self.report(diagnostic)
         return owners
 
+    def _steps(self) -> tuple[Step, ...]:
+        for statement, resolver in self._all(nodes.Step):
+            self.attempt(lambda: self.steps.bind(resolver.key(statement.target), statement.target.span))
+        return self._each(nodes.Step, lambda s, resolver: steps.check_step(s, resolver, self.optimizers, self.report))
+
+    def _changes(self, states: Iterable[State], owners: ownership.Ownership
+                 ) -> tuple[tuple[Next, ...], tuple[Schedule, ...]]:
+        known = {state.key: state for state in states}
+        nexts: list[Next] = []
+        for statement, resolver in self._all(nodes.Next):
+            found = self.attempt(changes.check_next, statement, resolver, known, self.steps, nexts)
+            nexts.extend([found] if found is not None else [])
+        schedules: list[Schedule] = []
+        for statement, resolver in self._all(nodes.Schedule):
+            found = self.attempt(changes.check_schedule, statement, resolver, self.optimizers, owners.declared,
+                                 schedules)
+            schedules.extend([found] if found is not None else [])
+        return tuple(nexts), tuple(schedules)
+
     # The whole graph
 
-    def _check_draws(self, assignments, inputs: list[Input], owners: ownership.Ownership, train: Train,
-                     streams: Mapping[str, Stream]) -> None:
-        """Refuses a run that reads no input: it would never come to the end of an epoch."""
-        for assignment in assignments:
-            if assignment.needs_batch_size and all(i.name == '_' for i in inputs):
-                self.report(Diagnostic('G125', '`batch_size` needs an input', assignment.span))
-        minimized = [term.loss for _, terms in owners.terms() for term in terms]
-        is_read = owners.reach.those_reached(minimized)
-        counted_in_epochs = train.length is None or train.length.unit == 'epoch'
-        if streams and counted_in_epochs and not any(is_read(Key(i.name)) for i in inputs):
-            self.report(Diagnostic('G508', 'no loss reads the data', next(iter(streams.values())).span,
-                                   reason='an epoch would never end',
-                                   help='say `iterations` in `train`, or use an input'))
-
-    def _warn_of_unused(self, assignments, wanted: list[Key], owners: ownership.Ownership) -> None:
-        used = {key for assignment in assignments for key in assignment.operands} | set(wanted)
+    def _warn_of_unused(self, graph: Graph, owners: ownership.Ownership) -> None:
+        used = {key for assignment in graph.assignments for key in assignment.operands}
+        used |= {*(loss.key for loss in graph.losses), *(metric.key for metric in graph.metrics), *graph.outputs}
+        used |= {node.key for expression in graph.numbers() for node in walk(expression) if isinstance(node, Reference)}
         for key, span in self.values.spans.items():
             if key not in used:
                 self.report(nothing_uses(key, span))
+        followed = {model.original for model in graph.models}
         for key, span in self.models.spans.items():
-            if key not in owners.called:
+            if key not in owners.called and key not in followed:
                 self.report(Diagnostic('G152', f'nothing calls the model `{key}`', span, severity='warning'))
 
     def _check_unused_blocks(self) -> None:

@@ -6,8 +6,7 @@ from typing import Any, Optional
 
 from graphdsl.semantics import catalog
 from graphdsl.semantics.expressions import Expressions, is_known, literal, plain
-from graphdsl.semantics.graph import Construct, Expression, Literal, Sequence
-from graphdsl.semantics.later import HOOKS, not_executed
+from graphdsl.semantics.computation import Construct, Expression, Literal, Sequence
 from graphdsl.diagnostics import Mistake, Span, mistake
 from graphdsl.syntax import nodes
 
@@ -34,8 +33,6 @@ class Constructs(Expressions):
         if not imported and catalog.needs_python(name):
             raise needs_python(base)
         thing = self.scope.imported[name] if imported else catalog.members(module)[name]
-        if catalog.is_stateful(thing):
-            raise not_executed(f'the stateful link `{name}`', base.span)
         arguments, keywords = self._constants(name, call, with_initializers=module in ('links', 'initializers'))
         names = [keyword for keyword, _ in keywords]
         size = catalog.inferred_size(name, len(arguments), names) if module == 'links' and not imported else None
@@ -119,8 +116,6 @@ class Constructs(Expressions):
             raise mistake('G306', problem[0], span, help=problem[1])
 
     def _unknown_class(self, module: str, base: nodes.Name) -> Mistake:
-        if module == 'optimizer_hooks' and base.name in HOOKS:
-            return not_executed(f'the hook `{base.name}`', base.span)
         what = _KINDS[module]
         for other, kind in _KINDS.items():
             if base.name in catalog.members(other):

@@ -1,26 +1,19 @@
 """Data blocks and inputs."""
 from __future__ import annotations
 
-import math
-from typing import Any, Mapping
+from typing import Any, Mapping, Union
+
+import numpy
 
 from graphdsl.semantics import catalog
 from graphdsl.semantics.constructs import check_repeated
 from graphdsl.semantics.graph import Dataset, Input, Stream
-from graphdsl.semantics.later import not_executed
 from graphdsl.semantics.resolve import Resolver
 from graphdsl.semantics.scope import allowed
+from graphdsl.semantics.types import array_type, is_integer
 from graphdsl.semantics.unroll import Report, unroll
 from graphdsl.diagnostics import Mistake, Place, mistake
 from graphdsl.syntax import nodes
-
-DTYPES = ('float16', 'float32', 'float64', 'int8', 'int16', 'int32', 'int64', 'uint8', 'bool')
-_LARGEST_AXIS = 2 ** 31 - 1
-
-
-def is_integer(dtype: str) -> bool:
-    """Says whether arrays of a dtype take no part in arithmetic."""
-    return not dtype.startswith('float')
 
 
 def check_stream(data: nodes.Data, resolver: Resolver, report: Report) -> Stream:
@@ -61,16 +54,24 @@ def check_stream(data: nodes.Data, resolver: Resolver, report: Report) -> Stream
 
 
 def _dataset(statement: nodes.Dataset, resolver: Resolver) -> Dataset:
+    source, is_sequence = statement.source, False
+    if isinstance(source, nodes.Call) and getattr(source.function, 'name', '') == 'sequence':
+        if len(source.arguments) != 1 or source.keywords:
+            raise mistake('G306', '`sequence` takes one source', source.span, help='such as `sequence(text("a.txt"))`')
+        source, is_sequence = source.arguments[0], True
+    name, arguments, keywords = _source(source, resolver)
+    return Dataset(statement.span, statement.name.name, name, arguments, keywords, is_sequence)
+
+
+def _source(source: nodes.Expression, resolver: Resolver) -> tuple[str, tuple, tuple]:
+    """Returns the name and the arguments of a data source."""
     from graphdsl.runtime.data import SOURCES
 
-    source = statement.source
     call = source if isinstance(source, nodes.Call) else None
     function = source.function if call is not None else source
     if not isinstance(function, nodes.Name):
         raise mistake('G501', 'a dataset comes from a source', source.span, help='such as `digits(split="train")`')
     name = function.name
-    if name == 'sequence':
-        raise not_executed('`sequence(...)`', function.span)
     sources: Mapping[str, Any] = {**SOURCES, **resolver.scope.imported}
     if name not in sources:
         raise mistake('G501', f'there is no data source `{name}`', function.span,
@@ -83,34 +84,41 @@ def _dataset(statement: nodes.Dataset, resolver: Resolver) -> Dataset:
     problem = catalog.call_problem(sources[name], len(arguments), [k for k, _ in keywords])
     if problem is not None:
         raise mistake('G306', problem[0], source.span, help=problem[1])
-    return Dataset(statement.span, statement.name.name, name, arguments, keywords)
+    return name, arguments, keywords
 
 
 def check_column(column: nodes.Column, statement: nodes.Input, streams: Mapping[str, Stream],
                  resolver: Resolver) -> Input:
     """Checks one column of an `input` statement; `_` names a column that is not wanted."""
     name = column.name.name
-    stream = _stream(statement, streams)
+    stream = stream_of(statement, streams)
     if column.type is None:
         if name != '_':
             raise mistake('G504', f'the input `{name}` has no type', column.span,
                           help=f'write `{name}: float32[...]`, without the batch axis')
         return Input(column.span, '_', '', (), stream)
-    dtype = column.type.dtype.name
-    if dtype not in DTYPES:
-        raise mistake('G504', f'there is no dtype `{dtype}`', column.type.dtype.span,
-                      help=catalog.suggestion(dtype, DTYPES) or 'there are ' + ', '.join(DTYPES))
-    if column.pad is not None or any(size is None for size in column.type.shape):
-        raise not_executed('a ragged axis', column.span)
-    shape = tuple(resolver.integer(size, 'the size of an axis', least=1, most=_LARGEST_AXIS)
-                  for size in column.type.shape)
-    if math.prod(shape) > _LARGEST_AXIS:
-        raise mistake('G204', f'an example has at most {_LARGEST_AXIS:,} elements', column.type.span,
-                      reason=f'this has {math.prod(shape):,}')
-    return Input(column.span, name, dtype, shape, stream)
+    dtype, shape = array_type(column.type, resolver, is_ragged=True)
+    pad = None if column.pad is None else resolver.constant(column.pad, 'what ragged axes are filled with')
+    if pad is not None and (isinstance(pad, bool) or not isinstance(pad, (int, float))):
+        raise mistake('G204', 'ragged axes are filled with a number', column.pad.span)
+    if pad is not None and not _holds(dtype, pad):
+        raise mistake('G204', f'{dtype} does not hold {pad}', column.pad.span, help='fill with a value of the dtype')
+    if pad is not None and None not in shape:
+        raise mistake('G504', f'`{name}` has no axis to fill', column.pad.span,
+                      help='a ragged axis is written `?`: `int32[?] pad -1`')
+    return Input(column.span, name, dtype, shape, stream, pad)
 
 
-def _stream(statement: nodes.Input, streams: Mapping[str, Stream]) -> str:
+def _holds(dtype: str, value: Union[int, float]) -> bool:
+    """Says whether arrays of a dtype can hold a number as it is."""
+    if not is_integer(dtype):
+        return True
+    least, most = (0, 1) if dtype == 'bool' else (numpy.iinfo(dtype).min, numpy.iinfo(dtype).max)
+    return value == int(value) and least <= value <= most
+
+
+def stream_of(statement: Union[nodes.Input, nodes.Noise], streams: Mapping[str, Stream]) -> str:
+    """Returns the stream that an `input` or `noise` names, the first if it names none."""
     if statement.stream is None:
         return next(iter(streams), 'main')
     name = statement.stream.name

@@ -6,7 +6,7 @@ from typing import Sequence as Items, Union
 from graphdsl.semantics import catalog, numbers
 from graphdsl.semantics.constructs import counted
 from graphdsl.semantics.expressions import is_known
-from graphdsl.semantics.graph import Assignment, Expression, Key, Literal, Previous, Sequence
+from graphdsl.semantics.computation import Assignment, Expression, Key, Literal, Previous, Sequence
 from graphdsl.semantics.resolve import Resolver
 from graphdsl.diagnostics import Span, mistake
 from graphdsl.syntax import nodes

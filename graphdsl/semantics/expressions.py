@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from typing import Any, Optional
 
 from graphdsl.semantics import catalog, numbers
-from graphdsl.semantics.graph import (
-    Arithmetic, BatchSize, Expression, Key, Literal, Reference, Sequence, SliceItem, Subscript)
-from graphdsl.semantics.later import RUNNING_NUMBERS, not_executed
-from graphdsl.semantics.scope import Broken, Scope, allowed
+from graphdsl.semantics.computation import (
+    Arithmetic, Comparison, Conditional, Expression, Key, Literal, Reference, Reported, RunningNumber, Scalar, Sequence,
+    SliceItem, Subscript, is_number)
+from graphdsl.semantics.scope import RUNNING_NUMBERS, Broken, Scope, allowed
 from graphdsl.diagnostics import Mistake, Span, mistake
 from graphdsl.syntax import nodes
 
@@ -129,26 +129,32 @@ class Expressions:
     @expression.register
     def _(self, node: nodes.Name):
         name, values = node.name, self.scope.values
+        if name in self.scope.reported:
+            return Reported(node.span, name)
         if name in self.scope.numbers:
             value = self.scope.numbers[name]
             if isinstance(value, Broken):
                 raise Mistake(value.diagnostic)
             return literal(node.span, value)
         if name in values:
-            return Reference(node.span, values.select(node, name, None))
+            return self._reference(node.span, values.select(node, name, None))
         if name in values.expected:
             return Reference(node.span, Key(name))
-        if name == 'batch_size' and not self.scope.in_body:
-            return BatchSize(node.span)
-        if name in RUNNING_NUMBERS:
-            raise not_executed(f'the number `{name}`', node.span)
+        if name in RUNNING_NUMBERS and not self.scope.in_body:
+            return RunningNumber(node.span, name)
         raise self._no_value(node)
+
+    def _reference(self, span: Span, key: Key) -> Reference:
+        return Reference(span, key, key in self.scope.values.numbers)
 
     def _no_value(self, node: nodes.Name) -> Mistake:
         name = node.name
         if name == '_':
             return mistake('G109', '`_` discards a result, and names nothing', node.span,
                            help='give the result a name to use it')
+        if name in RUNNING_NUMBERS:
+            return mistake('G101', f'a body does not see `{name}`', node.span,
+                           help=f'give it to the model as an input: `m(x, {name})`')
         if name in self.scope.later:
             return mistake('G101', f'`{name}` has no value yet', node.span,
                            help='the default of a param can use the params of the lines before it')
@@ -198,39 +204,75 @@ class Expressions:
         return self._arithmetic(node, node.operator, left, right)
 
     def _arithmetic(self, node, operator: str, *operands: Expression) -> Expression:
-        if operator in ('and', 'or', 'not', '%'):
+        for operand in operands:
+            self._check_operand(operator, operand)
+        operands = tuple(map(self.as_read, operands))
+        if operator in ('and', 'or', 'not', '%') and not all(map(is_number, operands)):
             raise mistake('G207', f'`{operator}` does not go with arrays', node.span,
                           help='choose between the elements of arrays with `where(mask, a, b)`')
-        for operand in operands:
-            if isinstance(operand, Sequence):
-                raise mistake('G203', f'`{operator}` does not go with a {operand.kind}', operand.span,
-                              help='add the values of a list with `sum(...)`, join them with `concat(...)`')
-            if isinstance(operand, Literal) and not isinstance(operand.value, (int, float)):
-                raise mistake('G203', f'`{operator}` does not go with {numbers.kind(operand.value)}', operand.span)
-            if isinstance(operand, Literal) and abs(operand.value) > sys.float_info.max:
-                raise numbers.too_large(operand.span)
-            self.one_result(operand)
         return Arithmetic(node.span, operator, operands)
+
+    def _check_operand(self, operator: str, operand: Expression) -> None:
+        if isinstance(operand, Sequence):
+            raise mistake('G203', f'`{operator}` does not go with a {operand.kind}', operand.span,
+                          help='add the values of a list with `sum(...)`, join them with `concat(...)`')
+        if isinstance(operand, Literal) and not isinstance(operand.value, (int, float)):
+            raise mistake('G203', f'`{operator}` does not go with {numbers.kind(operand.value)}', operand.span)
+        if isinstance(operand, Literal) and abs(operand.value) > sys.float_info.max:
+            raise numbers.too_large(operand.span)
+        self.one_result(operand)
+
+    def as_read(self, expression: Expression) -> Expression:
+        """Returns an expression as the statement reads it: where numbers are wanted, a scalar array as its number."""
+        if not self.scope.reads_scalars or is_number(expression) or isinstance(expression, (Literal, Sequence)):
+            return expression
+        return Scalar(expression.span, expression)
+
+    def number(self, node: nodes.Expression, what: str) -> Expression:
+        """Resolves an expression that must be a number, in the run or before.
+
+        Args:
+            node: The expression.
+            what (str): What it is needed for, for the message.
+        """
+        expression = self.as_read(self.expression(node))
+        if not is_number(expression):
+            raise mistake('G214', f'{what} must be a number', node.span, reason='this is an array' if not is_known(
+                expression) else f'this is {numbers.kind(plain(expression))}', help='numbers are params, states, '
+                '`iteration`, `epoch`, `progress`, `batch_size`, noise without a type, and what follows from them')
+        return expression
 
     def one_result(self, expression: Expression) -> None:
         """Refuses a call that gives several results where a single value is wanted."""
 
     @expression.register
     def _(self, node: nodes.Comparison):
-        operands = [self.expression(operand) for operand in (node.first, *node.others)]
-        if not is_known(*operands):
-            raise not_executed('a comparison of arrays', node.span)
-        values = [plain(operand) for operand in operands]
-        pairs = zip(node.operators, values, values[1:])
-        return Literal(node.span, all(numbers.compute(op, (a, b), node.span) for op, a, b in pairs))
+        operands = [self.as_read(self.expression(operand)) for operand in (node.first, *node.others)]
+        if is_known(*operands):
+            values = [plain(operand) for operand in operands]
+            pairs = zip(node.operators, values, values[1:])
+            return Literal(node.span, all(numbers.compute(op, (a, b), node.span) for op, a, b in pairs))
+        for operator, operand in zip((*node.operators, ''), operands):
+            if not (isinstance(operand, Sequence) and {'in', 'not in'}.intersection(node.operators)):
+                self._check_operand(operator or node.operators[-1], operand)
+        comparison = Comparison(node.span, node.operators, tuple(operands))
+        if not is_number(comparison) and (len(operands) > 2 or node.operators[0] in ('in', 'not in')):
+            raise mistake('G207', f'`{node.operators[0]}` does not go with arrays here', node.span,
+                          help='two arrays are compared at a time; multiply masks to combine them')
+        return comparison
 
     @expression.register
     def _(self, node: nodes.Conditional):
-        condition = self.expression(node.condition)
-        if not is_known(condition):
+        condition = self.as_read(self.expression(node.condition))
+        if is_known(condition):
+            return self.expression(node.value if plain(condition) else node.otherwise)
+        if not is_number(condition):
             raise mistake('G208', 'an array cannot be a condition', node.condition.span,
                           help='choose between the elements of arrays with `where(mask, a, b)`')
-        return self.expression(node.value if plain(condition) else node.otherwise)
+        branches = [self.as_read(self.expression(branch)) for branch in (node.value, node.otherwise)]
+        for branch in branches:
+            self._check_operand('if', branch)
+        return Conditional(node.span, branches[0], condition, branches[1])
 
     # Brackets
 
@@ -247,13 +289,15 @@ class Expressions:
             return self._element(node, resolved)
         if is_known(resolved):
             raise mistake('G203', f'{numbers.kind(plain(resolved))} has no elements to take', node.span)
+        if is_number(resolved):
+            raise mistake('G203', 'a number has no elements to take', node.span)
         return Subscript(node.span, resolved, tuple(self._subscript(item) for item in node.items))
 
     def _members(self, node: nodes.Index) -> Expression:
         found = self.scope.values.select(node, node.base.name, self.indices(node))
         if isinstance(found, Key):
-            return Reference(node.span, found)
-        return Sequence(node.span, 'list', tuple(Reference(node.span, key) for key in found))
+            return self._reference(node.span, found)
+        return Sequence(node.span, 'list', tuple(self._reference(node.span, key) for key in found))
 
     def _element(self, node: nodes.Index, sequence: Sequence) -> Expression:
         """Takes an element of a list, or a part of it."""

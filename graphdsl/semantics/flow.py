@@ -2,9 +2,11 @@
 from __future__ import annotations
 
 import heapq
-from typing import Callable, Iterable, Mapping, Sequence
+from typing import Callable, Iterable, Iterator, Mapping, Sequence
 
-from graphdsl.semantics.graph import Assignment, Key
+from graphdsl.semantics.builtins import WITHOUT_GRADIENT
+from graphdsl.semantics.computation import (
+    Apply, Assignment, Builtin, Comparison, Expression, Key, ModelName, Previous, Reference, Scalar, children)
 from graphdsl.diagnostics import Place, mistake
 
 _MOST_NAMES = 8
@@ -78,8 +80,37 @@ def reaching(keys: Iterable[Key], maker: Mapping[Key, Assignment]) -> list[Assig
     return list(found.values())
 
 
+def gradient_sources(assignment: Assignment) -> tuple[list[Key], list[ModelName]]:
+    """Returns the values and models that gradients of an assignment's results flow to, as far as it goes itself."""
+    values: dict[Key, None] = {}
+    callees: dict[ModelName, None] = {}
+    for stage in reversed(assignment.stages):
+        uses_previous = False
+        for node in _differentiable(stage):
+            uses_previous = uses_previous or isinstance(node, Previous)
+            if isinstance(node, Reference):
+                values[node.key] = None
+            elif isinstance(node, Apply) and isinstance(node.callee, ModelName):
+                callees[node.callee] = None
+        if not uses_previous:
+            break
+    return list(values), list(callees)
+
+
+def _differentiable(stage: Expression) -> Iterator[Expression]:
+    """Yields what gradients of an expression flow to within it."""
+    pending = [stage]
+    while pending:
+        node = pending.pop()
+        if isinstance(node, (Comparison, Scalar)) or (
+                isinstance(node, Apply) and isinstance(node.callee, Builtin) and node.callee.name in WITHOUT_GRADIENT):
+            continue
+        yield node
+        pending.extend(children(node))
+
+
 class Reach:
-    """Which values and models some losses depend on, by one walk over the graph.
+    """Which values and models some losses send gradients to, by one walk over the graph.
 
     Args:
         assignments: In the order of computation.
@@ -97,13 +128,14 @@ class Reach:
             for key in assignment.results:
                 mask |= self._masks.get(key, 0)
             if mask:
-                for key in assignment.operands:
+                operands, callees = gradient_sources(assignment)
+                for key in operands:
                     self._masks[key] = self._masks.get(key, 0) | mask
-                for model in assignment.models:
+                for model in {callee.key for callee in callees}:
                     self._models[model] = self._models.get(model, 0) | mask
 
     def models(self) -> dict[Key, set[Key]]:
-        """Returns the models that each loss depends on, losses in their order."""
+        """Returns the models that each loss sends gradients to, losses in their order."""
         found: dict[Key, set[Key]] = {loss: set() for loss in self._losses}
         for model, mask in self._models.items():
             while mask:

@@ -1,226 +1,31 @@
 """The checked graph: loops unrolled, names resolved, params replaced by their values.
 
-It says what is computed from what and who owns which model, and nothing of how. Everything is immutable and
-compares by meaning: spans don't count, so that models of the same shape are equal.
+It says what is computed from what and who owns which model, and nothing of how. Everything is immutable.
 """
 from __future__ import annotations
 
-import functools
-from dataclasses import dataclass, field
-from typing import Any, NamedTuple, Optional, Union
+from dataclasses import dataclass
+from typing import Any, Iterator, NamedTuple, Optional, Union
 
 from graphdsl.diagnostics import Span
+from graphdsl.semantics.computation import Assignment, ChainType, Construct, Expression, Key, Located
 
 
-class Key(NamedTuple):
-    """A name of the graph: ``h``, or a member ``head[2]`` of a family."""
-
-    base: str
-    index: tuple[int, ...] = ()
-
-    def __str__(self) -> str:
-        return f'{self.base}[{", ".join(map(str, self.index))}]' if self.index else self.base
-
-
-@dataclass(frozen=True)
-class Located:
-    """Anything that stands somewhere in the file."""
-
-    span: Span = field(compare=False)
-
-
-# Expressions
-
-@dataclass(frozen=True, eq=False)
-class Literal(Located):
-    """A number, string, truth value or None that is known while compiling. 1, 1.0 and true differ here."""
-
-    value: Union[int, float, str, bool, None]
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, Literal) and repr(self.value) == repr(other.value)
-
-    def __hash__(self) -> int:
-        return hash(repr(self.value))
-
-
-@dataclass(frozen=True)
-class Sequence(Located):
-    """A list (``kind='list'``) or a tuple."""
-
-    kind: str
-    items: tuple[Expression, ...]
-
-
-@dataclass(frozen=True)
-class Reference(Located):
-    """A value of the graph, or a local one within a chain."""
-
-    key: Key
-
-
-@dataclass(frozen=True)
-class BatchSize(Located):
-    """The number of rows of the running step's minibatch."""
-
-
-@dataclass(frozen=True)
-class Previous(Located):
-    """What the stage before gave.
-
-    Attributes:
-        count: How many results; other than one, they are as many arguments. None where only the run can tell.
-    """
-
-    count: Optional[int] = 1
-
-    @property
-    def several(self) -> bool:
-        return self.count != 1
-
-
-@dataclass(frozen=True)
-class Arithmetic(Located):
-    """``+ - * / // **`` on two operands, or a sign before one."""
-
-    operator: str
-    operands: tuple[Expression, ...]
-
-
-@dataclass(frozen=True)
-class SliceItem(Located):
-    start: Optional[Expression]
-    stop: Optional[Expression]
-    step: Optional[Expression]
-
-
-@dataclass(frozen=True)
-class Subscript(Located):
-    """``t[:, 0]``"""
-
-    base: Expression
-    items: tuple[Expression, ...]
-
-
-@dataclass(frozen=True)
-class Construct(Located):
-    """A class with its arguments, such as ``links.Linear(None, 10)``.
-
-    ``module`` is ``links``, ``initializers``, ``optimizers`` or ``optimizer_hooks`` of Chainer, or ``''`` for an
-    imported class.
-    """
-
-    module: str
-    name: str
-    arguments: tuple[Expression, ...]
-    keywords: tuple[tuple[str, Expression], ...]
-
-
-@dataclass(frozen=True)
-class Function:
-    """A function of ``chainer.functions``."""
-
-    name: str
-
-
-@dataclass(frozen=True)
-class Imported:
-    """A function that the graph imports."""
-
-    name: str
-
-
-@dataclass(frozen=True)
-class ModelName:
-    key: Key
-
-
-@dataclass(frozen=True)
-class PartName:
-    """A part of the chain in which the call stands."""
-
-    name: str
-
-
-@dataclass(frozen=True)
-class Apply(Located):
-    """A call of something that computes."""
-
-    callee: Callee
-    arguments: tuple[Expression, ...]
-    keywords: tuple[tuple[str, Expression], ...] = ()
-
-
-@dataclass(frozen=True)
-class Assignment(Located):
-    """Names bound to what the last of some stages gives; each stage but the first takes `Previous`."""
-
-    results: tuple[Key, ...]
-    stages: tuple[Expression, ...]
-
-    @functools.cached_property
-    def operands(self) -> tuple[Key, ...]:
-        """The values that it reads, each once."""
-        return tuple(dict.fromkeys(n.key for n in walk(*self.stages) if isinstance(n, Reference)))
-
-    @functools.cached_property
-    def callees(self) -> tuple[Callee, ...]:
-        """What it calls, from left to right."""
-        return tuple(n.callee for n in walk(*self.stages) if isinstance(n, Apply))
-
-    @functools.cached_property
-    def models(self) -> tuple[Key, ...]:
-        """The models that it calls, each once."""
-        return tuple(dict.fromkeys(callee.key for callee in self.callees if isinstance(callee, ModelName)))
-
-    @functools.cached_property
-    def needs_batch_size(self) -> bool:
-        """Whether it asks for the number of rows of the minibatch."""
-        return any(isinstance(n, BatchSize) for n in walk(*self.stages))
-
-
-@dataclass(frozen=True)
-class Part:
-    """A link or a chain within a chain."""
-
-    name: str
-    content: Union[Construct, ChainType]
-
-
-@dataclass(frozen=True)
-class ChainType(Located):
-    """What models of one shape have in common; one without parts is a function.
-
-    Attributes:
-        name: Name of the model family or block, for readers.
-        inputs: Names of the arguments.
-        outputs: Names of the results.
-        parts: Links and chains, in order of declaration.
-        assignments: In the order of computation.
-    """
-
-    name: str
-    inputs: tuple[str, ...]
-    outputs: tuple[str, ...]
-    parts: tuple[Part, ...]
-    assignments: tuple[Assignment, ...]
-
-
-Callee = Union[Function, Imported, ModelName, PartName, ChainType]
-Expression = Union[Literal, Sequence, Reference, BatchSize, Previous, Arithmetic, SliceItem, Subscript, Construct,
-                   Apply]
-
-
-# The graph
+# Data
 
 @dataclass(frozen=True)
 class Dataset(Located):
-    """An entry of a data block; the source's arguments are plain Python values."""
+    """An entry of a data block; the source's arguments are plain Python values.
+
+    Attributes:
+        is_sequence: Whether its one long array is read in parallel lanes.
+    """
 
     name: str
     source: str
     arguments: tuple[Any, ...]
     keywords: tuple[tuple[str, Any], ...]
+    is_sequence: bool = False
 
 
 @dataclass(frozen=True)
@@ -234,18 +39,104 @@ class Stream(Located):
 
 @dataclass(frozen=True)
 class Input(Located):
-    """A column of a stream. ``shape`` leaves out the batch axis; the only stream without data is ``'main'``."""
+    """A column of a stream.
+
+    Attributes:
+        shape: Without the batch axis; None for an axis that has another length in every example.
+        stream: Its data block; the only stream of a graph without data is ``'main'``.
+        pad: What fills up the examples of ragged axes.
+    """
 
     name: str
     dtype: str
-    shape: tuple[int, ...]
+    shape: tuple[Optional[int], ...]
     stream: str
+    pad: Union[int, float, None] = None
+
+
+@dataclass(frozen=True)
+class Noise(Located):
+    """Random numbers, drawn anew with every minibatch of a stream.
+
+    Attributes:
+        dtype: None for one number per draw.
+        shape: Without the batch axis.
+        arguments: Plain values; the permutation of a minibatch has ``'batch_size'``.
+    """
+
+    key: Key
+    dtype: Optional[str]
+    shape: tuple[int, ...]
+    distribution: str
+    arguments: tuple[Any, ...]
+    stream: str
+
+
+# Models
+
+@dataclass(frozen=True)
+class Load(Located):
+    """Where the weights of a model come from: a part of a file, and whether what fits is enough."""
+
+    path: str
+    part: str
+    is_partial: bool
 
 
 @dataclass(frozen=True)
 class Model(Located):
+    """A model.
+
+    Attributes:
+        frozen_at: Where the file freezes it, if it does.
+        original: The model that it is a copy of at the start.
+        decay: For a moving average of the original, what stays of it in an iteration.
+        every: For a copy of the original that is made again, after how many iterations.
+    """
+
     key: Key
     chain: ChainType
+    frozen_at: Optional[Span] = None
+    load: Optional[Load] = None
+    original: Optional[Key] = None
+    decay: Optional[Expression] = None
+    every: Optional[int] = None
+
+    @property
+    def is_frozen(self) -> bool:
+        """Whether it runs with train=False and is not trained."""
+        return self.frozen_at is not None
+
+    @property
+    def follows(self) -> bool:
+        """Whether it moves with its original."""
+        return self.decay is not None or self.every is not None
+
+
+class Unit(NamedTuple):
+    """What an optimizer owns: a model, or a part of one named by a path such as ``('encoder', 'linear_1')``."""
+
+    model: Key
+    path: tuple[str, ...] = ()
+
+    def __str__(self) -> str:
+        return '.'.join([str(self.model), *self.path])
+
+
+# Losses, optimizers and steps
+
+@dataclass(frozen=True)
+class Loss(Located):
+    """A loss; where its condition is false, it is absent and not computed."""
+
+    key: Key
+    condition: Optional[Expression] = None
+
+
+@dataclass(frozen=True)
+class Metric(Located):
+    key: Key
+    falling: bool
 
 
 @dataclass(frozen=True)
@@ -258,20 +149,76 @@ class Term(Located):
 
 @dataclass(frozen=True)
 class Optimizer(Located):
-    """An optimizer; ``terms`` are in the order of the losses in the file."""
+    """An optimizer.
+
+    Attributes:
+        terms: In the order of the losses in the file.
+        skips: Whether it makes no update when a gradient is not finite.
+    """
 
     name: str
     algorithm: Construct
-    owns: tuple[Key, ...]
+    owns: tuple[Unit, ...]
     terms: tuple[Term, ...]
     hooks: tuple[Construct, ...]
+    skips: bool = False
 
 
 @dataclass(frozen=True)
-class Metric(Located):
-    key: Key
-    falling: bool
+class Update(Located):
+    """An update of an optimizer within a step: for all of its losses or some, always or where something holds."""
 
+    optimizer: str
+    losses: Optional[tuple[Key, ...]] = None
+    condition: Optional[Expression] = None
+
+
+@dataclass(frozen=True)
+class Step(Located):
+    """A step of an iteration.
+
+    Attributes:
+        again: ``'batch'`` for the minibatches and noise of this iteration, ``'data'`` for its minibatches alone.
+        kind: ``'repeat'``, ``'accumulate'`` or ``'unroll'``, ``count`` times; None for one run.
+    """
+
+    name: str
+    again: Optional[str]
+    condition: Optional[Expression]
+    kind: Optional[str]
+    count: Optional[Expression]
+    updates: tuple[Update, ...]
+
+
+# What changes over time
+
+@dataclass(frozen=True)
+class State(Located):
+    """A number that the run carries along."""
+
+    key: Key
+    initial: Union[int, float]
+
+
+@dataclass(frozen=True)
+class Next(Located):
+    """How a state moves, at the end of an iteration or after a step."""
+
+    key: Key
+    after: Optional[str]
+    expression: Expression
+
+
+@dataclass(frozen=True)
+class Schedule(Located):
+    """What a hyperparameter of an optimizer is set to before each iteration."""
+
+    optimizer: str
+    hyperparameter: str
+    expression: Expression
+
+
+# Training
 
 class Interval(NamedTuple):
     """A trigger in Chainer's form, such as ``(1, 'epoch')``."""
@@ -299,6 +246,7 @@ class Train:
     log: Interval = Interval(1, 'epoch')
     snapshot: Interval = Interval(1, 'epoch')
     stall: Optional[Stall] = None
+    stop: Optional[Expression] = None
 
 
 @dataclass(frozen=True)
@@ -307,41 +255,34 @@ class Graph:
 
     Attributes:
         assignments: In topological order, ties in the order of the file.
-        losses: Keys, in the order of the file; likewise ``outputs``.
+        losses: In the order of the file; likewise ``outputs``.
+        steps: In the order of the file; none where an iteration updates all optimizers at once.
     """
 
     params: tuple[tuple[str, Any], ...]
     imports: tuple[tuple[str, str], ...]
     streams: tuple[Stream, ...]
     inputs: tuple[Input, ...]
+    noises: tuple[Noise, ...]
+    states: tuple[State, ...]
     models: tuple[Model, ...]
     assignments: tuple[Assignment, ...]
-    losses: tuple[Key, ...]
+    losses: tuple[Loss, ...]
     metrics: tuple[Metric, ...]
     outputs: tuple[Key, ...]
     optimizers: tuple[Optimizer, ...]
+    steps: tuple[Step, ...]
+    nexts: tuple[Next, ...]
+    schedules: tuple[Schedule, ...]
     train: Train
 
-
-def children(node: Any) -> tuple[Expression, ...]:
-    """Returns the expressions directly within an expression."""
-    if isinstance(node, (Apply, Construct)):
-        return node.arguments + tuple(value for _, value in node.keywords)
-    if isinstance(node, Arithmetic):
-        return node.operands
-    if isinstance(node, Sequence):
-        return node.items
-    if isinstance(node, Subscript):
-        return (node.base, *node.items)
-    if isinstance(node, SliceItem):
-        return tuple(item for item in (node.start, node.stop, node.step) if item is not None)
-    return ()
-
-
-def walk(*roots: Expression):
-    """Yields expressions and all that is within them, from left to right."""
-    pending = list(reversed(roots))
-    while pending:
-        node = pending.pop()
-        yield node
-        pending.extend(reversed(children(node)))
+    def numbers(self) -> Iterator[Expression]:
+        """Yields the expressions that are numbers of the run and no values: conditions, counts, rules."""
+        yield from (loss.condition for loss in self.losses if loss.condition is not None)
+        for step in self.steps:
+            yield from (e for e in (step.condition, step.count) if e is not None)
+            yield from (update.condition for update in step.updates if update.condition is not None)
+        yield from (change.expression for change in (*self.nexts, *self.schedules))
+        yield from (model.decay for model in self.models if model.decay is not None)
+        if self.train.stop is not None:
+            yield self.train.stop

@@ -1,154 +1,15 @@
-"""Optimizers, and the law that every parameter has exactly one owner."""
+"""The law that every parameter has exactly one owner."""
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any, Iterator, Mapping, Sequence
+from typing import Iterator, Mapping, Sequence
 
-from graphdsl.semantics import catalog
+from graphdsl.semantics.computation import Assignment, Key
 from graphdsl.semantics.flow import Reach
-from graphdsl.semantics.graph import (
-    Arithmetic, Assignment, ChainType, Construct, Expression, Key, Literal, Optimizer, Reference,
-    Sequence as Listing, Term)
-from graphdsl.semantics.later import STATEMENTS, not_executed
-from graphdsl.semantics.numbers import too_large
+from graphdsl.semantics.graph import Model, Optimizer, Term, Unit
+from graphdsl.semantics.optimizers import Declared, is_within, part_of
+from graphdsl.semantics.paths import leaves, unfrozen
 from graphdsl.semantics.reach import UsedOutputs, unreached
-from graphdsl.semantics.resolve import Resolver
-from graphdsl.semantics.unroll import Report, unroll
-from graphdsl.diagnostics import Diagnostic, Mistake, Place, Span, mistake
-from graphdsl.syntax import nodes
-
-
-def has_parameters(chain: ChainType) -> bool:
-    """Says whether a chain contains links."""
-    return any(isinstance(p.content, Construct) or has_parameters(p.content) for p in chain.parts)
-
-
-@dataclass(frozen=True)
-class Declared:
-    """An optimizer as the file declares it; ``named`` is None where it says nothing of losses."""
-
-    span: Span
-    name: str
-    algorithm: Construct
-    owns: tuple[tuple[Key, Span], ...]
-    named: Any
-    hooks: tuple[Construct, ...]
-
-
-def declare(statement: nodes.Optimizer, resolver: Resolver, report: Report) -> Declared:
-    """Resolves an optimizer statement.
-
-    Args:
-        statement: The statement.
-        resolver: Of its turn.
-        report: Called with each mistake but the one that is raised.
-
-    Raises:
-        Mistake: If it cannot be told what it owns, or what it is.
-    """
-    keys: list[tuple[Key, Span]] = []
-    terms: list[Term] = []
-    hooks: list[Construct] = []
-    names_losses = failed = False
-    for item, within in _items(statement, resolver, report):
-        names_losses = names_losses or isinstance(item, nodes.Minimizes)
-        try:
-            if isinstance(item, nodes.Owned):
-                keys.extend((key, item.path.span) for key in _owned(item, within))
-            elif isinstance(item, nodes.Minimizes):
-                terms.extend(_terms(item.losses[0], within))
-            elif isinstance(item, nodes.Hook):
-                hooks.append(_hook(item, hooks, within))
-            else:
-                raise not_executed(STATEMENTS[type(item)], item.span)
-        except Mistake as error:
-            failed = True
-            report(error.diagnostic)
-    algorithm = _construct('optimizers', statement.algorithm, resolver)
-    if not keys and not failed:
-        raise mistake('G407', 'this optimizer owns nothing', statement.span,
-                      help='say which models it moves: `owns trunk, head[*]`')
-    name = str(resolver.key(statement.target)) if statement.target is not None else _joined(keys)
-    return Declared(statement.span, name, algorithm, tuple(keys), tuple(terms) if names_losses else None,
-                    tuple(hooks))
-
-
-def _items(statement: nodes.Optimizer, resolver: Resolver, report: Report) -> Iterator[tuple[Any, Resolver]]:
-    """Yields what an optimizer owns, minimizes and else has, one at a time, each with the resolver of its turn."""
-    turns = [] if statement.body is None else unroll(statement.body, resolver, report)
-    lines = [(nodes.Owns(statement.span, statement.owns), resolver),
-             (nodes.Minimizes(statement.span, statement.minimizes), resolver),
-             *((turn.statement, resolver.within(turn.numbers)) for turn in turns)]
-    for line, within in lines:
-        if isinstance(line, nodes.Owns):
-            yield from ((owned, within) for owned in line.owned)
-        elif isinstance(line, nodes.Minimizes):
-            yield from ((nodes.Minimizes(loss.span, (loss,)), within) for loss in line.losses)
-        else:
-            yield line, within
-
-
-def _hook(item: nodes.Hook, hooks: Sequence[Construct], resolver: Resolver) -> Construct:
-    """Resolves a hook, the only one of its class: Chainer tells hooks apart by nothing else."""
-    hook = _construct('optimizer_hooks', item.hook, resolver)
-    first = next((other for other in hooks if other.name == hook.name), None)
-    if first is not None:
-        raise mistake('G411', f'this optimizer has two hooks `{hook.name}`', hook.span, reason='again here',
-                      places=(Place(first.span, 'first here'),), help='remove one of the two')
-    return hook
-
-
-def _joined(keys: list[tuple[Key, Span]]) -> str:
-    return '_'.join(str(key) for key, _ in keys)
-
-
-def _construct(module: str, node: nodes.Expression, resolver: Resolver) -> Construct:
-    call = node if isinstance(node, nodes.Call) else None
-    base = node.function if call is not None else node
-    if not isinstance(base, nodes.Name):
-        raise mistake('G106', 'this is not the name of a class', base.span)
-    return resolver.construct(module, base, node.span, call)
-
-
-def _owned(owned: nodes.Owned, resolver: Resolver) -> list[Key]:
-    path = owned.path
-    if owned.excepted or isinstance(path, nodes.Attribute):
-        raise not_executed('owning a part of a model', owned.span)
-    base = path.base if isinstance(path, nodes.Index) else path
-    models = resolver.scope.models.bases()
-    if not isinstance(base, nodes.Name) or base.name not in models:
-        close = catalog.suggestion(base.name, models) if isinstance(base, nodes.Name) else ''
-        raise mistake('G408', 'only models are owned', path.span,
-                      reason=f'there is no model `{base.name}`' if isinstance(base, nodes.Name) else '',
-                      help=close or ('there are ' + ', '.join(f'`{name}`' for name in models) if models
-                                     else 'this file has no models'))
-    indices = resolver.indices(path) if isinstance(path, nodes.Index) else None
-    found = resolver.scope.models.select(path, base.name, indices)
-    return [found] if isinstance(found, Key) else found
-
-
-def _terms(node: nodes.Expression, resolver: Resolver) -> Iterator[Term]:
-    expression = resolver.expression(node)
-    for item in expression.items if isinstance(expression, Listing) else (expression,):
-        yield _term(node.span, item)
-
-
-def _term(span: Span, expression: Expression) -> Term:
-    if isinstance(expression, Reference):
-        return Term(span, expression.key, 1.0)
-    if isinstance(expression, Arithmetic) and expression.operator == '*':
-        for weight, loss in (expression.operands, expression.operands[::-1]):
-            if isinstance(weight, Literal) and isinstance(loss, Reference):
-                return Term(span, loss.key, _as_float(weight))
-    raise mistake('G405', 'an optimizer minimizes losses, each times a number or not', span,
-                  help='write a weight as `0.5 * a`; give anything else a name with `loss NAME = ...`')
-
-
-def _as_float(weight: Literal) -> float:
-    try:
-        return float(weight.value)
-    except OverflowError:
-        raise too_large(weight.span) from None
+from graphdsl.diagnostics import Diagnostic, Place, Span
 
 
 class Ownership:
@@ -157,39 +18,56 @@ class Ownership:
     Args:
         declared: The optimizers.
         losses: Each loss and where it stands.
-        chains: The models that were built.
-        model_spans: Where each model is declared.
+        models: The models.
         assignments: What is computed, in order.
+
+    Attributes:
+        models (dict): Those that can be owned, by key: with parameters, not frozen, following nobody.
+        called: All models that are called.
+        reach: What the losses send gradients to.
     """
 
-    def __init__(self, declared: Sequence[Declared], losses: Mapping[Key, Span], chains: Mapping[Key, ChainType],
-                 model_spans: Mapping[Key, Span], assignments: Sequence[Assignment]):
+    def __init__(self, declared: Sequence[Declared], losses: Mapping[Key, Span], models: Sequence[Model],
+                 assignments: Sequence[Assignment]):
         self.declared = declared
         self.losses = losses
-        self.chains = chains
         self.assignments = assignments
-        self.models = {key: model_spans[key] for key, chain in chains.items() if has_parameters(chain)}
+        self._all = {model.key: model for model in models}
+        self._leaves = {model.key: list(leaves(model.chain)) for model in models}
+        self.models = {model.key: model for model in models
+                       if not model.is_frozen and not model.follows and self._trainable(model.key)}
         self.called = {model for assignment in assignments for model in assignment.models}
         self.reach = Reach(assignments, losses)
-        self.reached = {loss: models & self.models.keys() for loss, models in self.reach.models().items()}
+        self.reached = {loss: found & self.models.keys() for loss, found in self.reach.models().items()}
         self.reaching: dict[Key, list[Key]] = {}
-        for loss, models in self.reached.items():
-            for model in models:
+        for loss, found in self.reached.items():
+            for model in found:
                 self.reaching.setdefault(model, []).append(loss)
 
+    def _trainable(self, model: Key) -> list[tuple[str, ...]]:
+        """Returns the paths of the links and arrays of a model that are not frozen."""
+        return [path for path, _, is_frozen in self._leaves[model] if not is_frozen]
+
+    def _owned_leaves(self, unit: Unit) -> list[tuple[str, ...]]:
+        """Returns those of a unit."""
+        return [path for path in self._trainable(unit.model) if path[:len(unit.path)] == unit.path]
+
     def duplicates(self) -> Iterator[Diagnostic]:
-        """Yields a diagnostic for every name or model that two optimizers claim."""
-        owners: dict[Key, Span] = {}
+        """Yields a diagnostic for every name or part that two optimizers claim."""
+        owners: dict[Key, list[tuple[Unit, Span]]] = {}
         names: dict[str, Span] = {}
         for optimizer in self.declared:
             claimed = False
-            for key, span in optimizer.owns:
-                if key in owners:
+            for unit, span in optimizer.owns:
+                others = owners.setdefault(unit.model, [])
+                first = next(((u, s) for u, s in others if is_within(unit, u) or is_within(u, unit)), None)
+                if first is not None:
                     claimed = True
-                    yield Diagnostic('G401', f'`{key}` has two owners', span, reason='owned again here',
-                                     places=(Place(owners[key], 'owned first here'),),
+                    inner = unit if len(unit.path) > len(first[0].path) else first[0]
+                    yield Diagnostic('G401', f'`{inner}` has two owners', span, reason='owned again here',
+                                     places=(Place(first[1], 'owned first here'),),
                                      help='every parameter is moved by exactly one optimizer; give one of them up')
-                owners.setdefault(key, span)
+                others.append((unit, span))
             if optimizer.name in names and not claimed:
                 yield Diagnostic('G102', f'two optimizers are called `{optimizer.name}`', optimizer.span,
                                  places=(Place(names[optimizer.name], 'the other one'),),
@@ -200,6 +78,7 @@ class Ownership:
         """Yields what is wrong with owners and losses, once names and edges are known to be right."""
         yield from self._unowned()
         for optimizer in self.declared:
+            yield from self._unownable(optimizer)
             yield from self._named_losses(optimizer)
         terms = self.terms()
         minimized = {term.loss for _, own in terms for term in own}
@@ -208,25 +87,59 @@ class Ownership:
                 yield self._unminimized(loss, span)
         used = UsedOutputs(self.assignments)
         for optimizer, own in terms:
-            losses = [term.loss for term in own if term.loss in self.losses]
-            reached = {model for loss in losses for model in self.reached[loss]}
-            is_wanted = self.reach.those_reached(losses)
-            for key, span in optimizer.owns:
-                if key in self.models and key not in reached:
-                    yield self._unreached(key, span, losses)
-                elif key in self.models:
-                    yield from self._unreached_parts(key, span, used.of(key, self.chains[key], is_wanted))
-            if not any(key in self.models for key, _ in optimizer.owns):
-                yield Diagnostic('G409', 'this optimizer has nothing to move', optimizer.owns[0][1],
-                                 reason=f'`{optimizer.owns[0][0]}` has no parameters', help='remove the optimizer')
+            yield from self._reached_by(optimizer, [term.loss for term in own if term.loss in self.losses], used)
+
+    def _reached_by(self, optimizer: Declared, losses: list[Key], used: UsedOutputs) -> Iterator[Diagnostic]:
+        reached = {model for loss in losses for model in self.reached[loss]}
+        is_wanted = self.reach.those_reached(losses)
+        movable = [(unit, span) for unit, span in optimizer.owns if unit.model in self.models]
+        for unit, span in movable:
+            if not self._owned_leaves(unit):
+                continue
+            if unit.model not in reached:
+                yield self._unreached(unit, span, losses)
+            else:
+                yield from self._unreached_parts(unit, span, used, is_wanted)
+        if not any(self._owned_leaves(unit) for unit, _ in movable) and not any(
+                self._is_kept(unit) for unit, _ in optimizer.owns):
+            yield Diagnostic('G409', 'this optimizer has nothing to move', optimizer.owns[0][1],
+                             reason=f'`{optimizer.owns[0][0]}` has no parameters', help='remove the optimizer')
+
+    def _is_kept(self, unit: Unit) -> bool:
+        """Says whether something else than an optimizer decides on all parameters of a unit."""
+        model = self._all[unit.model]
+        return model.is_frozen or model.follows or any(
+            is_frozen for path, _, is_frozen in self._leaves[unit.model] if path[:len(unit.path)] == unit.path)
 
     def _unowned(self) -> Iterator[Diagnostic]:
-        owned = {key for optimizer in self.declared for key, _ in optimizer.owns}
-        for key, span in self.models.items():
-            if key not in owned and key in self.called:
-                yield Diagnostic('G402', f'nobody owns `{key}`', span,
+        owned: dict[Key, set[tuple[str, ...]]] = {}
+        for optimizer in self.declared:
+            for unit, _ in optimizer.owns:
+                owned.setdefault(unit.model, set()).update(self._owned_leaves(unit))
+        for key, model in self.models.items():
+            if key not in self.called:
+                continue
+            missing = [path for path in self._trainable(key) if path not in owned.get(key, ())]
+            if missing and key not in owned:
+                yield Diagnostic('G402', f'nobody owns `{key}`', model.span,
                                  reason='no optimizer would move its parameters',
                                  help=f'write `optimizer Adam() owns {key}`')
+            elif missing:
+                parts = ', '.join(f'`{Unit(key, path)}`' for path in missing)
+                yield Diagnostic('G402', f'nobody owns {parts}', model.span,
+                                 reason=f'optimizers own other parts of `{key}`',
+                                 help='let one of them own these too, or write '
+                                      f'`frozen {Unit(key, missing[0])}`')
+
+    def _unownable(self, optimizer: Declared) -> Iterator[Diagnostic]:
+        for unit, span in optimizer.owns:
+            model = self._all.get(unit.model)
+            if model is not None and self._is_kept(unit) and (unit.model not in self.models
+                                                              or not self._owned_leaves(unit)):
+                how = f'follows `{model.original}`' if model.follows else 'is frozen'
+                yield Diagnostic('G413', f'`{unit}` {how}, and is owned', span, reason='no optimizer moves it',
+                                 places=(Place(model.frozen_at or model.span, 'said here'),),
+                                 help='remove one of the two')
 
     def _named_losses(self, optimizer: Declared) -> Iterator[Diagnostic]:
         """Yields what is wrong with the losses that an optimizer names."""
@@ -240,7 +153,7 @@ class Ownership:
                 yield Diagnostic('G405', f'this optimizer minimizes `{loss}` twice', term.span,
                                  reason='again here', places=(Place(seen[loss], 'first here'),),
                                  help=f'to count it twice, write `2 * {loss}`')
-            elif not any(key in self.reached[loss] for key, _ in optimizer.owns):
+            elif not any(unit.model in self.reached[loss] for unit, _ in optimizer.owns):
                 yield Diagnostic('G406', f'`{loss}` depends on nothing that this optimizer owns', term.span,
                                  reason=self._dependence(loss),
                                  places=(Place(optimizer.owns[0][1], 'what it owns'),),
@@ -256,24 +169,28 @@ class Ownership:
                           help='let an optimizer of one of these minimize it, or make it a `metric`'
                           if self.reached[loss] else 'make it a `metric`, or compute it from what a model gives')
 
-    def _unreached(self, key: Key, span: Span, losses: list[Key]) -> Diagnostic:
+    def _unreached(self, unit: Unit, span: Span, losses: list[Key]) -> Diagnostic:
         names = ', '.join(f'`{loss}`' for loss in losses)
-        elsewhere = self.reaching.get(key)
-        return Diagnostic('G404', f'no loss that this optimizer minimizes depends on `{key}`', span,
+        elsewhere = self.reaching.get(unit.model)
+        return Diagnostic('G404', f'no loss that this optimizer minimizes depends on `{unit}`', span,
                           reason=f'it minimizes {names}' if names else 'it minimizes no loss',
                           help=f'`{elsewhere[0]}` depends on it: add it to `minimizes`' if elsewhere
-                          else f'no loss depends on `{key}`: check the edges after it, or disown it')
+                          else f'no loss depends on `{unit}`: check the edges after it, or disown it')
 
-    def _unreached_parts(self, key: Key, span: Span, outputs: frozenset[str]) -> Iterator[Diagnostic]:
-        chain = self.chains[key]
-        parts = list(unreached(chain, outputs))
+    def _unreached_parts(self, unit: Unit, span: Span, used: UsedOutputs, is_wanted) -> Iterator[Diagnostic]:
+        key, chain = unit.model, self._all[unit.model].chain
+        outputs = used.of(key, chain, is_wanted)
+        direct = used.parts_of(key, is_wanted)
+        owned = set(self._owned_leaves(unit))
+        parts = [(path, part) for path, part in unreached(chain, outputs)
+                 if path in owned and not any(path[:len(d)] == d or d[:len(path)] == path for d in direct)]
         if not parts:
             return
-        paths = ', '.join(f'`{path}`' for path, _ in parts)
+        names = ', '.join(f'`{".".join(path)}`' for path, _ in parts)
         rest = ', '.join(f'`{output}`' for output in chain.outputs if output not in outputs)
-        yield Diagnostic('G404', f'no loss that this optimizer minimizes depends on {paths} of `{key}`', span,
+        yield Diagnostic('G404', f'no loss that this optimizer minimizes depends on {names} of `{key}`', span,
                          reason='nothing would train these parameters',
-                         places=tuple(Place(link.span, f'this is `{path}`') for path, link in parts),
+                         places=tuple(Place(part.span, f'this is `{".".join(path)}`') for path, part in parts),
                          help=f'use the output {rest} of `{key}` in a loss, or remove it from the model' if rest
                          else f'let an output of `{key}` depend on it, or remove it')
 
@@ -285,7 +202,7 @@ class Ownership:
         for optimizer in self.declared:
             terms = optimizer.named
             if terms is None:
-                reaching = {loss for key, _ in optimizer.owns for loss in self.reaching.get(key, ())} - named
+                reaching = {loss for unit, _ in optimizer.owns for loss in self.reaching.get(unit.model, ())} - named
                 terms = tuple(Term(optimizer.span, loss, 1.0) for loss in sorted(reaching, key=order.__getitem__))
             found.append((optimizer, terms))
         return found
@@ -293,6 +210,11 @@ class Ownership:
     def optimizers(self) -> tuple[Optimizer, ...]:
         """Returns the checked optimizers."""
         order = {loss: i for i, loss in enumerate(self.losses)}
-        return tuple(Optimizer(d.span, d.name, d.algorithm, tuple(key for key, _ in d.owns),
-                               tuple(sorted(terms, key=lambda term: order.get(term.loss, 0))), d.hooks)
+        return tuple(Optimizer(d.span, d.name, d.algorithm, self._movable(d),
+                               tuple(sorted(terms, key=lambda term: order.get(term.loss, 0))), d.hooks, d.skips)
                      for d, terms in self.terms())
+
+    def _movable(self, optimizer: Declared) -> tuple[Unit, ...]:
+        """Returns what an optimizer owns without what is frozen in it."""
+        return tuple(Unit(unit.model, (*unit.path, *path)) for unit, _ in optimizer.owns
+                     for path in unfrozen(part_of(self._all[unit.model].chain, unit.path)))

@@ -1,10 +1,10 @@
 """Finds the parts of models whose parameters no loss reaches, although one reaches the model."""
 from __future__ import annotations
 
-from typing import Callable, Iterable, Iterator, Sequence
+from typing import Callable, Iterator, Sequence, Union
 
-from graphdsl.semantics.graph import (
-    Apply, Assignment, ChainType, Construct, Expression, Key, ModelName, Part, PartName, walk)
+from graphdsl.semantics.computation import (
+    Apply, Assignment, ChainType, Construct, Expression, Key, ModelName, Part, PartName, Weight, walk)
 
 
 class UsedOutputs:
@@ -17,13 +17,24 @@ class UsedOutputs:
     def __init__(self, assignments: Sequence[Assignment]):
         # For each model its outputs by position, each with the values that it flows into.
         self._flows: dict[Key, list[tuple[int, Key]]] = {}
+        self._parts: dict[Key, list[tuple[tuple[str, ...], Key]]] = {}
         for assignment in assignments:
             for stage, is_last in _stages(assignment):
                 for node in walk(stage):
                     if isinstance(node, Apply) and isinstance(node.callee, ModelName):
-                        flows = self._flows.setdefault(node.callee.key, [])
-                        whole = not (is_last and node is stage)
-                        flows.extend((-1 if whole else i, key) for i, key in enumerate(assignment.results))
+                        self._add(node, assignment, is_whole=not (is_last and node is stage))
+
+    def _add(self, node: Apply, assignment: Assignment, is_whole: bool) -> None:
+        model, path = node.callee.key, node.callee.path
+        if path:
+            self._parts.setdefault(model, []).extend((path, key) for key in assignment.results)
+        else:
+            flows = self._flows.setdefault(model, [])
+            flows.extend((-1 if is_whole else i, key) for i, key in enumerate(assignment.results))
+
+    def parts_of(self, model: Key, wanted: Callable[[Key], bool]) -> set[tuple[str, ...]]:
+        """Returns the paths of a model's parts that are called on their own and flow into some wanted value."""
+        return {path for path, key in self._parts.get(model, ()) if wanted(key)}
 
     def of(self, model: Key, chain: ChainType, wanted: Callable[[Key], bool]) -> frozenset[str]:
         """Returns the outputs of a model that flow into some wanted value.
@@ -37,8 +48,9 @@ class UsedOutputs:
         return frozenset(chain.outputs if -1 in positions else (chain.outputs[i] for i in positions))
 
 
-def unreached(chain: ChainType, outputs: frozenset[str]) -> Iterator[tuple[str, Construct]]:
-    """Yields the links of a chain that some of its outputs don't depend on, each with its path.
+def unreached(chain: ChainType, outputs: frozenset[str]
+              ) -> Iterator[tuple[tuple[str, ...], Union[Construct, Weight]]]:
+    """Yields the links and arrays of a chain that some of its outputs don't depend on, each with its path.
 
     Args:
         chain: The chain.
@@ -60,15 +72,14 @@ def unreached(chain: ChainType, outputs: frozenset[str]) -> Iterator[tuple[str, 
                     used.setdefault(part.name, set()).update(names)
         needed.update(assignment.operands)
     for part in chain.parts:
-        yield from _unreached_of(part, used.get(part.name, ()))
-
-
-def _unreached_of(part: Part, outputs: Iterable[str]) -> Iterator[tuple[str, Construct]]:
-    if isinstance(part.content, ChainType):
-        for path, link in unreached(part.content, frozenset(outputs)):
-            yield f'{part.name}.{path}', link
-    elif not outputs and part.content.module:
-        yield part.name, part.content
+        if isinstance(part.content, Weight):
+            if part.content.key not in needed:
+                yield (part.name,), part.content
+        elif isinstance(part.content, ChainType):
+            for path, leaf in unreached(part.content, frozenset(used.get(part.name, ()))):
+                yield (part.name, *path), leaf
+        elif part.name not in used and part.content.module:
+            yield (part.name,), part.content
 
 
 def _outputs(part: Part) -> tuple[str, ...]:

@@ -1,72 +1,22 @@
 """Resolves calls and stages: names become models, parts, blocks, links and functions."""
 from __future__ import annotations
 
-import keyword
 from dataclasses import dataclass, replace
 from typing import Any, Callable, Mapping, Optional, Union
 
-from graphdsl.semantics import catalog, numbers
+from graphdsl.semantics import builtins, catalog, numbers, paths
 from graphdsl.semantics.constructs import Constructs, counted, needs_python
 from graphdsl.semantics.expressions import is_known, literal, plain
-from graphdsl.semantics.graph import (
-    Apply, Arithmetic, Callee, ChainType, Construct, Expression, Function, Imported, Key, Literal, ModelName, Part,
-    PartName, Previous, Reference, Sequence, Subscript)
-from graphdsl.semantics.later import BUILTINS, not_executed
+from graphdsl.semantics.parts import Parts
+from graphdsl.semantics.types import array_type
+from graphdsl.semantics.computation import (
+    Apply, Arithmetic, Builtin, Callee, ChainType, Comparison, Conditional, Construct, Expression, Function, Imported,
+    Key, Literal, ModelName, NumberFunction, PartName, Previous, Reference, Sequence, Subscript, Weight, is_number)
 from graphdsl.diagnostics import Mistake, Span, mistake
 from graphdsl.syntax import nodes
 
 
-_ARRAYS = (Reference, Apply, Subscript, Arithmetic)
-
-
-class Parts:
-    """The links and chains of a body, in order of declaration.
-
-    Attributes:
-        declared: Attribute names of the layers that the body declares, by their names in the file.
-        layers: What these layers are made of, by attribute name; they are in order only once they are added.
-    """
-
-    def __init__(self) -> None:
-        self.declared: dict[Key, str] = {}
-        self.layers: dict[str, Union[Construct, ChainType]] = {}
-        self._contents: dict[str, Union[Construct, ChainType]] = {}
-        self._taken: set[str] = set()
-        self._counts: dict[str, int] = {}
-
-    def all(self) -> tuple[Part, ...]:
-        return tuple(Part(name, content) for name, content in self._contents.items())
-
-    def content(self, name: str) -> Union[Construct, ChainType, None]:
-        """Returns what a part is made of, None if that is wrong."""
-        return self._contents.get(name, self.layers.get(name))
-
-    def declare(self, key: Key) -> None:
-        """Gives a layer the name that it has as an attribute of its chain."""
-        name = '_'.join([key.base, *map(str, key.index)])
-        if name in self._taken or name in catalog.chain_attributes() or keyword.iskeyword(name):
-            name = self._numbered(name)
-        self._taken.add(name)
-        self.declared[key] = name
-
-    def add_layer(self, name: str) -> None:
-        """Adds a layer after the parts that are there."""
-        if name in self.layers:
-            self._contents[name] = self.layers[name]
-
-    def add(self, stem: str, content: Union[Construct, ChainType]) -> str:
-        """Adds a part without a name of its own; returns the name it gets from its class and order."""
-        name = self._numbered(stem)
-        self._taken.add(name)
-        self._contents[name] = content
-        return name
-
-    def _numbered(self, stem: str) -> str:
-        number = self._counts.get(stem, 0) + 1
-        while f'{stem}_{number}' in self._taken:
-            number += 1
-        self._counts[stem] = number
-        return f'{stem}_{number}'
+_ARRAYS = (Reference, Apply, Subscript, Arithmetic, Comparison, Conditional)
 
 
 @dataclass(frozen=True)
@@ -106,17 +56,22 @@ class Resolver(Constructs):
 
     def _call(self, function: nodes.Expression, span: Span, inputs: tuple[Expression, ...],
               call: Optional[nodes.Call], is_stage: bool = False) -> Expression:
-        if isinstance(function, nodes.Attribute):
-            raise not_executed('a part of a model as a stage', function.span)
-        if isinstance(function, nodes.Call) and isinstance(function.function, nodes.Name) \
-                and function.function.name in BUILTINS:
-            raise not_executed(f'the built-in `{function.function.name}`', function.span)
+        if self.scope.reads_scalars and not _is_number_function(function):
+            return replace(self, scope=replace(self.scope, reads_scalars=False))._call(function, span, inputs, call,
+                                                                                      is_stage)
+        if _mode(function):
+            return self._mode_call(function, span, inputs, call)
+        if _mode(call) and is_stage:
+            return self._mode_call(call, span, inputs, None)
+        if isinstance(function, nodes.Attribute) or (
+                isinstance(function, nodes.Index) and not isinstance(function.base, nodes.Name)):
+            return self._model_call(function, span, inputs, call)
         base = function.base if isinstance(function, nodes.Index) else function
         if not isinstance(base, nodes.Name):
             raise mistake('G108', 'this is not something to call', function.span)
         name = base.name
         if name in self.scope.models:
-            return self._model_call(function, base, span, inputs, call)
+            return self._model_call(function, span, inputs, call)
         if isinstance(function, nodes.Index):
             raise mistake('G108', f'there is no family of {self.scope.models.kind}s `{name}`', function.span,
                           help=catalog.suggestion(name, self.scope.models.bases()))
@@ -130,17 +85,34 @@ class Resolver(Constructs):
 
     # Models, layers and blocks
 
-    def _model_call(self, function, base: nodes.Name, span, inputs, call) -> Expression:
-        indices = self.indices(function) if isinstance(function, nodes.Index) else None
-        key = self.scope.models.select(function, base.name, indices)
+    def _model_call(self, function, span, inputs, call, mode: str = '') -> Expression:
+        node, path = paths.split(function, self)
+        base = node.base if isinstance(node, nodes.Index) else node
+        if not isinstance(base, nodes.Name) or base.name not in self.scope.models:
+            what = self.scope.models.kind
+            raise mistake('G108', f'this is no {what}, and no part of one', function.span,
+                          help=catalog.suggestion(base.name, self.scope.models.bases())
+                          if isinstance(base, nodes.Name) else '')
+        indices = self.indices(node) if isinstance(node, nodes.Index) else None
+        key = self.scope.models.select(node, base.name, indices)
         if not isinstance(key, Key):
             raise mistake('G108', f'a list of {self.scope.models.kind}s cannot be called', function.span,
                           help='call one member at a time, in a `for`')
         arguments, keywords = self.arguments(call)
-        if self.parts is None:
-            return self._apply(ModelName(key), str(key), self.chains.get(key), span, inputs + arguments, keywords)
-        part = self.parts.declared[key]
-        return self._apply(PartName(part), str(key), self.parts.content(part), span, inputs + arguments, keywords)
+        part = None if self.parts is None else self.parts.declared[key]
+        whole = self.chains.get(key) if self.parts is None else self.parts.content(part)
+        path, content = paths.find(whole, path, function.span, str(key))
+        if isinstance(content, Weight):
+            raise mistake('G108', 'this is an array, not something to call', function.span)
+        callee = ModelName(key, path, mode) if self.parts is None else PartName(part, path, mode)
+        return self._apply(callee, '.'.join([str(key), *path]), content, span, inputs + arguments, keywords)
+
+    def _mode_call(self, node: nodes.Call, span, inputs, call) -> Expression:
+        """Calls a model as `eval(m)` or `quiet(m)`."""
+        mode = _mode(node)
+        if len(node.arguments) != 1 or node.keywords:
+            raise mistake('G306', f'`{mode}` takes one model', node.span, help=f'write `x -> {mode}(m) -> y`')
+        return self._model_call(node.arguments[0], span, inputs, call, mode)
 
     def _block_call(self, block: nodes.Block, span, inputs, call, is_stage) -> Expression:
         name = block.name.name
@@ -212,6 +184,23 @@ class Resolver(Constructs):
         raise mistake('G108', 'a layer is a link or a block with links', node.span,
                       help='functions need no layer; call them where they are used')
 
+    def weight(self, statement: nodes.Weight, key: Key) -> Weight:
+        """Resolves a trainable array of a body."""
+        dtype, shape = array_type(statement.type, self)
+        if not dtype.startswith('float'):
+            raise mistake('G504', 'a weight is made of floats', statement.type.span,
+                          help='only floats have gradients')
+        node = statement.initializer
+        if isinstance(node, nodes.Call) and isinstance(node.function, nodes.Name):
+            initializer = self.construct('initializers', node.function, node.span, node)
+        else:
+            value = self.constant(node, 'an initial value')
+            if isinstance(value, bool) or not isinstance(value, (int, float)):
+                raise mistake('G203', 'a weight begins with a number or an initializer', node.span,
+                              help='such as `0.0` or `Normal(0.02)`')
+            initializer = Construct(node.span, 'initializers', 'Constant', (Literal(node.span, value),), ())
+        return Weight(statement.span, key, dtype, shape, initializer)
+
     # Imported things and classes
 
     def _imported_call(self, base: nodes.Name, span, inputs, call, is_stage) -> Expression:
@@ -254,12 +243,18 @@ class Resolver(Constructs):
 
     def _function_call(self, base: nodes.Name, span, inputs, call) -> Expression:
         name = base.name
-        if name in BUILTINS:
-            raise not_executed(f'the built-in `{name}`', base.span)
         arguments, keywords = self.arguments(call)
         everything = inputs + arguments
-        if name in numbers.FUNCTIONS and not keywords and is_known(*everything):
-            return literal(span, numbers.call(name, tuple(map(plain, everything)), span))
+        if name in builtins.SIGNATURES:
+            return builtins.apply(name, span, everything, keywords, self.scope)
+        if name in builtins.MODES:
+            raise mistake('G306', f'`{name}` takes a model', span, help=f'write `x -> {name}(m) -> y`')
+        if name in numbers.FUNCTIONS and not keywords:
+            if is_known(*everything):
+                return literal(span, numbers.call(name, tuple(map(plain, everything)), span))
+            read = self._as_numbers(name, everything)
+            if all(is_number(i) for a in read for i in (a.items if isinstance(a, Sequence) else (a,))):
+                return Apply(span, NumberFunction(name), read)
         if name in ('sum', 'mean') and not keywords and [type(argument) for argument in everything] == [Sequence]:
             return self._sum(span, everything[0].items, name == 'mean')
         if name not in catalog.members('functions'):
@@ -279,6 +274,13 @@ class Resolver(Constructs):
             keywords += (('force_tuple', Literal(span, False)),) if 'force_tuple' not in dict(keywords) else ()
         return Apply(span, Function(name), everything, keywords)
 
+    def _as_numbers(self, name: str, arguments: tuple[Expression, ...]) -> tuple[Expression, ...]:
+        """Returns arguments of a function of numbers as they are read; one array is reduced, not read."""
+        if name in catalog.REDUCTIONS and len(arguments) == 1 and not isinstance(arguments[0], Sequence):
+            return arguments
+        return tuple(replace(a, items=tuple(map(self.as_read, a.items))) if isinstance(a, Sequence) else
+                     self.as_read(a) for a in arguments)
+
     def _check_function(self, name: str, span: Span, count: int, names: list[str], arguments) -> None:
         problem = catalog.call_problem(catalog.members('functions')[name], count, names)
         if problem is None:
@@ -290,14 +292,12 @@ class Resolver(Constructs):
 
     def _check_arrays(self, name: str, span: Span, arguments, keywords) -> None:
         """Refuses numbers and lists where a function wants an array."""
-        if is_known(*arguments) and all(is_known(value) for _, value in keywords):
+        everything = [*arguments, *(value for _, value in keywords)]
+        if all(is_known(argument) or is_number(argument) for argument in everything):
             raise mistake('G308', f'`{name}` works on arrays', span, reason='this is a number',
                           help='on numbers there are ' + ', '.join(f'`{f}`' for f in numbers.FUNCTIONS))
         for position, argument in enumerate(arguments):
-            wanted = catalog.parameter_of(name, position)
-            if wanted == 'array' and isinstance(argument, Literal) and isinstance(argument.value, (int, float)):
-                raise not_executed(f'a number where `{name}` wants an array', argument.span)
-            if wanted != 'list':
+            if catalog.parameter_of(name, position) != 'list':
                 self._check_array(f'`{name}`', argument)
 
     def _check_array(self, name: str, argument: Expression) -> None:
@@ -316,11 +316,14 @@ class Resolver(Constructs):
         """Adds the values of a list: arrays by one function, numbers while compiling."""
         for item in items:
             self._check_array('`sum`', item)
-        arrays = tuple(item for item in items if not is_known(item))
+        arrays = tuple(item for item in items if not is_number(item))
         known = [plain(item) for item in items if is_known(item)]
         total: Expression = arrays[0] if len(arrays) == 1 else Apply(span, Function('add'), arrays)
         if known:
             total = Arithmetic(span, '+', (total, Literal(span, numbers.call('sum', (known,), span))))
+        for item in items:
+            if is_number(item) and not is_known(item):
+                total = Arithmetic(span, '+', (total, item))
         return Arithmetic(span, '/', (total, Literal(span, len(items)))) if mean else total
 
     def _unknown_function(self, base: nodes.Name) -> Mistake:
@@ -344,10 +347,12 @@ class Resolver(Constructs):
         callee = stage.callee
         if isinstance(callee, Function):
             return self._function_results(callee.name, stage.arguments, stage.keywords)
+        if isinstance(callee, (Builtin, NumberFunction)):
+            return 1
         if isinstance(callee, ModelName):
-            content = self.chains.get(callee.key)
+            _, content = paths.find(self.chains.get(callee.key), callee.path, stage.span, '')
         elif isinstance(callee, PartName):
-            content = self.parts.content(callee.name)
+            _, content = paths.find(self.parts.content(callee.name), callee.path, stage.span, '')
         else:
             content = callee
         if isinstance(content, Construct) and content.module:
@@ -362,6 +367,17 @@ class Resolver(Constructs):
     def _function_results(self, name: str, arguments, keywords) -> Optional[int]:
         known = [plain(a) if is_known(a) else None for a in arguments]
         return catalog.result_count(name, tuple(known), tuple((k, is_known(v) and plain(v)) for k, v in keywords))
+
+
+def _mode(node) -> str:
+    """Returns ``'eval'`` or ``'quiet'`` for a call of these."""
+    is_mode = isinstance(node, nodes.Call) and isinstance(node.function, nodes.Name) \
+        and node.function.name in builtins.MODES
+    return node.function.name if is_mode else ''
+
+
+def _is_number_function(function: nodes.Expression) -> bool:
+    return isinstance(function, nodes.Name) and function.name in numbers.FUNCTIONS
 
 
 def _count(arguments: tuple[Expression, ...]) -> Optional[int]:

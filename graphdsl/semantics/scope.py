@@ -4,10 +4,12 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import Any, Collection, Iterable, Mapping, Optional, Union
 
-from graphdsl.semantics.graph import Key
-from graphdsl.semantics.later import RUNNING_NUMBERS
+from graphdsl.semantics.computation import Key
 from graphdsl.diagnostics import Diagnostic, Mistake, Place, Span, mistake
 from graphdsl.syntax import nodes
+
+
+RUNNING_NUMBERS = ('batch_size', 'iteration', 'epoch', 'progress')
 
 
 @dataclass(frozen=True)
@@ -41,11 +43,13 @@ class Names:
 
     Attributes:
         spans: Where each is bound.
+        numbers: Those that are numbers of the run, not arrays.
     """
 
     def __init__(self, kind: str, numbers: Mapping[str, Span] = (), expected: Iterable[str] = ()):
         self.kind = kind
         self.spans: dict[Key, Span] = {}
+        self.numbers: set[Key] = set()
         self.expected = set(expected)
         self._numbers = dict(numbers)
         self._members: dict[str, list[Key]] = {}
@@ -199,6 +203,8 @@ class Scope:
         outer: Models that a body cannot call, since it stands within one.
         later: Params of later lines, which the default of a param cannot use.
         in_body: Whether this is the body of a model or block.
+        reported: Names of reports that can be read, such as ``validation/kl``.
+        reads_scalars: Whether numbers are wanted, and a scalar array is read as its number.
     """
 
     numbers: Mapping[str, Any]
@@ -209,6 +215,8 @@ class Scope:
     outer: Collection[str] = ()
     later: Collection[str] = ()
     in_body: bool = False
+    reported: Collection[str] = ()
+    reads_scalars: bool = False
 
     def with_numbers(self, numbers: Mapping[str, Any]) -> Scope:
         return replace(self, numbers=numbers)

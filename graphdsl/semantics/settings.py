@@ -1,12 +1,12 @@
 """The `train` block."""
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import fields, replace
 from typing import Any, Collection, Mapping
 
 from graphdsl.semantics import catalog
-from graphdsl.semantics.graph import Interval, Key, Stall, Stream, Train
-from graphdsl.semantics.later import STATEMENTS, not_executed
+from graphdsl.semantics.computation import Expression, Key
+from graphdsl.semantics.graph import Interval, Stall, Stream, Train
 from graphdsl.semantics.resolve import Resolver
 from graphdsl.semantics.unroll import Report, unroll
 from graphdsl.diagnostics import Mistake, Place, mistake
@@ -56,7 +56,46 @@ def _setting(statement: nodes.Statement, resolver: Resolver, directions, streams
         return statement.action, Interval(count, statement.unit)
     if isinstance(statement, nodes.StopStalls):
         return 'stall', _stall(statement, resolver, directions, streams)
-    raise not_executed(STATEMENTS[type(statement)], statement.span)
+    return 'stop', _condition(statement.condition, resolver, directions, streams)
+
+
+def _condition(node: nodes.Expression, resolver: Resolver, directions, streams) -> Expression:
+    """Resolves a condition on numbers and on what was reported last."""
+    entries = {dataset.name for stream in streams for dataset in stream.datasets} - {'train'}
+    prefixes = {'validation' if entry == 'test' else entry for entry in entries} if streams else {'validation'}
+    reported = {*map(str, directions), *(f'{prefix}/{key}' for prefix in prefixes for key in directions)}
+    scope = replace(resolver.scope, reported=reported)
+    return replace(resolver, scope=scope).number(_with_reports(node, resolver, reported), 'a condition')
+
+
+def _with_reports(node: Any, resolver: Resolver, reported: Collection[str]) -> Any:
+    """Replaces what is reported by names: `validation/kl` and `kl[0]` are none to the grammar."""
+    name = _reported_name(node, resolver)
+    if name in reported:
+        return nodes.Name(node.span, name)
+    if not isinstance(node, (nodes.Unary, nodes.Binary, nodes.Comparison, nodes.Conditional, nodes.Call)):
+        return node
+    changes = {}
+    for field in fields(node):
+        value = getattr(node, field.name)
+        if isinstance(value, nodes.Node) and field.name != 'function':
+            changes[field.name] = _with_reports(value, resolver, reported)
+        elif isinstance(value, tuple) and field.name in ('others', 'arguments'):
+            changes[field.name] = tuple(_with_reports(inner, resolver, reported) for inner in value)
+    return replace(node, **changes)
+
+
+def _reported_name(node: Any, resolver: Resolver) -> str:
+    """Returns the name of what may be reported, or an empty string."""
+    prefix = ''
+    if isinstance(node, nodes.Binary) and node.operator == '/' and isinstance(node.left, nodes.Name):
+        prefix, node = f'{node.left.name}/', node.right
+    if isinstance(node, nodes.Index) and isinstance(node.base, nodes.Name):
+        try:
+            return prefix + str(resolver.key(node))
+        except Mistake:
+            return ''
+    return prefix + node.name if isinstance(node, nodes.Name) else ''
 
 
 def _stall(statement: nodes.StopStalls, resolver: Resolver, directions, streams) -> Stall:

@@ -1,5 +1,6 @@
 """Small programs for the tests of the checker."""
 from graphdsl.semantics.checker import check as check_tree
+from graphdsl.semantics.imports import Allowed
 from graphdsl.diagnostics import Source
 from graphdsl.syntax.parse import parse
 
@@ -14,7 +15,8 @@ optimizer SGD(lr=0.1) owns m
 
 def check(text, params=(), bind=()):
     """Checks a program as it stands; returns the graph, or None, and the diagnostics."""
-    return check_tree(parse(Source(text)), params, bind)
+    found, diagnostics, _ = check_tree(parse(Source(text)), dict(params), Allowed(dict(bind)))
+    return found, diagnostics
 
 
 def graph(more='', **options):

@@ -2,7 +2,7 @@
 import pytest
 from programs import codes, diagnostics, graph
 
-from graphdsl.semantics.graph import Key
+from graphdsl.semantics.computation import Key
 
 
 @pytest.mark.parametrize('more', [

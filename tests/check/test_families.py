@@ -2,7 +2,7 @@
 import pytest
 from programs import codes, diagnostics, graph
 
-from graphdsl.semantics.graph import Key, Reference, walk
+from graphdsl.semantics.computation import Key, Reference, walk
 
 GRID = '''
 for i in 0..2 {

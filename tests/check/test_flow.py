@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 from programs import BASE, check, codes
 
 from graphdsl.semantics import flow
-from graphdsl.semantics.graph import Apply, Assignment, Function, Key, ModelName, Reference
+from graphdsl.semantics.computation import Apply, Assignment, Function, Key, ModelName, Reference
 from graphdsl.diagnostics import Mistake, Span
 
 NOWHERE = Span(0, 0)

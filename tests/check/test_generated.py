@@ -110,7 +110,7 @@ def test_a_metric_that_draws_random_numbers_is_no_part_of_training():
     noisy = 'block noisy = dropout(0.5)\nmetric b = mean(noisy(y))\nmetric c = mean(gaussian(y, y))'
     graph = graphdsl.compile(BASE + noisy)
     (step,) = graph.plan.steps
-    assert [str(key) for key in step.reports] == ['a']
+    assert [str(report.key) for report in step.reports] == ['a']
 
 
 def test_random_numbers_are_told_from_names():

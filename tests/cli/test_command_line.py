@@ -158,6 +158,38 @@ def test_a_wrong_file_is_no_wrong_command_line(folder, command):
     assert command('check', '--set', 'size=two', 'both.graph')[0] == 1
 
 
+# Imports
+
+IMPORTING = GOOD.replace('loss a = mean(y)', 'import far from "lab_far"\nloss a = far(y)')
+
+
+@pytest.fixture
+def lab(folder):
+    """A module beside a graph file that imports it; it leaves a trace where it runs."""
+    (folder / 'lab_far.py').write_text('import os\nimport chainer.functions as F\nos.mkdir("trace")\n'
+                                       'def far(v):\n    return F.mean(v ** 2)\n')
+    (folder / 'far.graph').write_text(IMPORTING)
+    yield folder
+    sys.modules.pop('lab_far', None)
+
+
+@pytest.mark.parametrize('line', [
+    'check', 'compile', 'compile --run', 'compile --emit=tree', 'compile --emit=graph', 'compile --emit=plan',
+    'fmt --check',
+    'check --allow-import lab', 'check --allow-import lab_far.inner', 'compile --run --allow-import os'])
+def test_no_command_imports_what_is_not_allowed(line, lab, command):
+    status, out, err = command(*line.split(), 'far.graph')
+    assert not (lab / 'trace').exists() and 'lab_far' not in sys.modules
+    assert ('error[G121]' in err) == (status == 1) == ('tree' not in line and 'fmt' not in line)
+
+
+@pytest.mark.parametrize('line', ['check', 'compile', 'compile --emit=plan'])
+def test_a_module_beside_the_file_that_is_allowed(line, lab, command, monkeypatch):
+    status, out, err = command(*line.split(), '--allow-import', 'lab_far', 'far.graph')
+    assert (status, err) == (0, '') and (lab / 'trace').is_dir()
+    assert line != 'compile' or 'from lab_far import far' in out
+
+
 # compile
 
 def test_the_module_is_written(folder, command):

@@ -4,10 +4,14 @@ What the blocks of a page mean, from the first to the last:
 
 ``graph``
     A whole file. A block whose first line is ``# ...`` goes on with the file above it. Each file must check
-    without an error or a warning, and do one iteration on two random examples. A block whose first line is a
-    name, ``# wrong.graph``, is written to that file instead, for the blocks that follow.
+    without an error or a warning, do a few iterations on two random examples, in which every loss is reported, and
+    be evaluated. A block whose first line is a name, ``# wrong.graph``, is written to that file instead, for the
+    blocks that follow; one that has such a name behind its fence goes on with that file.
 ``python``
-    Run with the names of all blocks of Python before it.
+    Run with the names of all blocks of Python before it. A block whose first line is a name, ``# nets.py``, is
+    written to that file instead.
+``py``
+    A piece of a program, which is only parsed.
 ``console``
     A command after each ``$``: ``graphdsl`` or ``python``.
 ``text``
@@ -24,6 +28,7 @@ import subprocess
 import sys
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Optional
 
 import chainer
 import numpy
@@ -34,16 +39,18 @@ from click.testing import CliRunner
 
 import graphdsl
 from graphdsl import cli
-from graphdsl.semantics import later
+from graphdsl.semantics import builtins
 from graphdsl.semantics.graph import Train
 from graphdsl.diagnostics import GraphError, Source
 from graphdsl.driver import translate
 from graphdsl.runtime.data import SOURCES
 
 DOCS = Path(__file__).parents[2] / 'docs'
+README = DOCS.parent / 'README.md'
 PAGES = sorted(DOCS.glob('*.md'))
-_FENCE = re.compile(r'^```(\w*)\n(.*?)^```$', re.MULTILINE | re.DOTALL)
-_FILE = re.compile(r'# ([\w-]+\.graph)$')
+ITERATIONS = 4
+_FENCE = re.compile(r'^```(\w*)(?: (\S+))?\n(.*?)^```$', re.MULTILINE | re.DOTALL)
+_FILE = re.compile(r'# ([\w-]+\.(?:graph|py))$')
 _NUMBER = re.compile(r'(-?\d+\.\d+(?:e[+-]\d+)?)')
 
 
@@ -53,11 +60,13 @@ class Block:
 
     Attributes:
         language: What stands behind the fence.
+        base: The file that it goes on with, where the fence names one.
         text: What stands in it.
         line: Number of its first line on the page.
     """
 
     language: str
+    base: Optional[str]
     text: str
     line: int
 
@@ -70,16 +79,20 @@ class Block:
 
 def blocks(page):
     text = page.read_text(encoding='utf-8')
-    return [Block(match[1], match[2], text.count('\n', 0, match.start(2)) + 1) for match in _FENCE.finditer(text)]
+    return [Block(match[1], match[2], match[3], text.count('\n', 0, match.start(3)) + 1)
+            for match in _FENCE.finditer(text)]
 
 
 def graphs(page):
     """The graph files of a page that are not for other blocks: each text, and the line of its last block."""
     found = []
+    files = {block.file: block.text for block in blocks(page) if block.file}
     for block in blocks(page):
         if block.language != 'graph' or block.file:
             continue
-        if block.text.startswith('# ...\n'):
+        if block.base:
+            found.append((files[block.base] + block.text, block.line))
+        elif block.text.startswith('# ...\n'):
             found[-1] = (found[-1][0] + block.text, block.line)
         else:
             found.append((block.text, block.line))
@@ -100,16 +113,36 @@ def test_graph(text):
     source = Source(text)
     compilation = translate(source)
     assert not compilation.warnings, str(GraphError(compilation.warnings, source))
-    random = numpy.random.RandomState(0)
+    run(text)
+
+
+def run(text):
+    """Trains a graph on two random examples, and evaluates it."""
     numpy.random.seed(0)
     graph = graphdsl.compile(text)
-    columns = [random.rand(2, *i.shape).astype(i.dtype or 'f') for i in graph.inputs]
-    updater = graph.updater(SerialIterator(TupleDataset(*columns), 2))
+    columns = examples(graph)
+    iterators = {stream: SerialIterator(TupleDataset(*(array for _, array in values)), 2)
+                 for stream, values in columns.items()}
+    updater = graph.updater(iterators, length=(ITERATIONS, 'iteration'))
     observation = {}
-    with chainer.Reporter().scope(observation):
-        updater.update()
+    for _ in range(ITERATIONS):
+        with chainer.Reporter().scope(observation):
+            updater.update()
     assert set(graph.losses) <= set(observation)
-    assert all(math.isfinite(float(getattr(value, 'array', value))) for value in observation.values())
+    batch = {name: array for values in columns.values() for name, array in values}
+    with chainer.using_config('train', False), chainer.no_backprop_mode():
+        found = graph.evaluate(batch)
+        graph.predict(batch)
+    assert set(graph.losses) <= set(found)
+    for values in (observation, found):
+        assert all(math.isfinite(float(getattr(value, 'array', value))) for value in values.values())
+
+
+def examples(graph):
+    """Two random examples of every stream: names and arrays. An axis of any length has three elements."""
+    random = numpy.random.RandomState(0)
+    return {stream: [(i.name, random.rand(2, *(3 if n is None else n for n in i.shape)).astype(i.dtype or 'f'))
+                     for i in graph.inputs if i.stream == stream] for stream in graph.streams}
 
 
 # Python, commands and what they print
@@ -119,7 +152,10 @@ def test_page(page, folder):
     names = {'__name__': 'page'}
     printed = None
     for block in blocks(page):
-        if block.language == 'text':
+        if block.file:
+            (folder / block.file).write_text(block.text, encoding='utf-8')
+            printed = None
+        elif block.language == 'text':
             assert printed is not None, f'line {block.line}: nothing was printed'
             compare(printed, block)
             printed = None
@@ -127,11 +163,11 @@ def test_page(page, folder):
             printed = run_python(block, page, names)
         elif block.language == 'console':
             printed = ''.join(run_command(line[2:]) for line in block.text.splitlines() if line.startswith('$ '))
+        elif block.language == 'py':
+            compile(block.text, str(page), 'exec')
         else:
             assert block.language == 'graph', f'line {block.line}: {block.language}'
             printed = None
-            if block.file:
-                (folder / block.file).write_text(block.text, encoding='utf-8')
 
 
 def run_python(block, page, names):
@@ -179,8 +215,8 @@ def alike(shown, got):
 
 # Tables and text
 
-def section(title):
-    text = (DOCS / 'language.md').read_text(encoding='utf-8')
+def section(page, title):
+    text = (DOCS / f'{page}.md').read_text(encoding='utf-8')
     return text.split(f'\n## {title}\n', 1)[1].split('\n## ', 1)[0]
 
 
@@ -191,12 +227,17 @@ def rows(text):
 
 
 def test_every_source_is_documented():
-    named = {name for first, _ in rows(section('Data and inputs')) for name in re.findall(r'\w+', first)}
+    named = {name for first, _ in rows(section('language', 'Data and inputs')) for name in re.findall(r'\w+', first)}
     assert set(SOURCES) <= named
 
 
+def test_every_builtin_is_documented():
+    named = {name for first, _ in rows(section('language', 'Built-ins')) for name in re.findall(r'`(\w+)\(', first)}
+    assert named == {*builtins.SIGNATURES, *builtins.MODES}
+
+
 def test_the_defaults_of_train():
-    shown = dict(row for row in rows(section('Training')) if row[0].startswith('`'))
+    shown = dict(row for row in rows(section('training', 'The train block')) if row[0].startswith('`'))
     default = Train()
     for name in ('batch', 'seed'):
         assert shown[f'`{name} {getattr(default, name)}`'].startswith('the same')
@@ -205,44 +246,11 @@ def test_the_defaults_of_train():
         assert shown[f'`{name} every {period} {unit}`'].startswith('the same')
 
 
-REFUSED = 'What this version refuses'
-BASE = """
-data a { train = iris(split="train") }
-input x: float32[4], t: int32 from a
-model trunk(x) -> h { layer one = Linear(3); x -> one -> h }
-model head = Linear(3)
-x -> trunk -> h
-h -> head -> y
-loss kl = softmax_cross_entropy(y, t)
-"""
-
-
-def refused():
-    return [code for _, second in rows(section(REFUSED)) for code in re.findall(r'`([^`]+)`', second)]
-
-
-@pytest.mark.parametrize('code', refused())
-def test_what_is_refused(code):
-    """It is parsed, and refused by name."""
-    source = Source(BASE + code)
-    found = diagnostics(source)
-    assert any(d.code == 'G901' and d.span.end > len(BASE) for d in found), str(GraphError(found, source))
-
-
-def test_all_that_is_refused_is_documented():
-    text = section(REFUSED)
-    words = {what.replace('`', '').replace('with a condition', '').strip() for what in later.STATEMENTS.values()}
-    words |= later.BUILTINS | later.RUNNING_NUMBERS - {'batch_size'}
-    for word in words:
-        pattern = r'[^`]*'.join(re.escape(part.strip()) for part in word.split('...'))
-        assert re.search(rf'`{pattern}', text) or re.search(rf'\b{pattern}\b', text), word
-
-
-def diagnostics(source):
-    try:
-        return translate(source).warnings
-    except GraphError as error:
-        return error.diagnostics
+def test_the_readme_names_every_example():
+    text = README.read_text(encoding='utf-8')
+    links = set(re.findall(r'\]\(([^):]+)\)', text))
+    assert links >= {f'examples/{file.name}' for file in (README.parent / 'examples').glob('*.graph')}
+    assert all((README.parent / link).exists() for link in links)
 
 
 @pytest.mark.parametrize('page', PAGES, ids=[page.stem for page in PAGES])

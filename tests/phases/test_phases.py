@@ -40,7 +40,7 @@ def test_no_text_of_the_file_becomes_code(path):
     tree = ast.parse(graphdsl.compile_file(path).source)
     imported = [alias.name for node in ast.walk(tree) if isinstance(node, (ast.Import, ast.ImportFrom))
                 for alias in node.names]
-    assert set(imported) <= {'chainer', 'chainer.functions', 'chainer.links', 'runtime', 'data'}
+    assert set(imported) <= {'chainer', 'chainer.functions', 'chainer.links', 'math', 'runtime', 'data'}
     assert not any(isinstance(node, (ast.Lambda, ast.Try, ast.Global, ast.Await)) for node in ast.walk(tree))
 
 
@@ -48,7 +48,7 @@ def test_no_text_of_the_file_becomes_code(path):
 def test_two_iterations(path):
     numpy.random.seed(0)
     graph = graphdsl.compile_file(path)
-    updater = graph.updater(SerialIterator(examples(graph.inputs, 8), 4))
+    updater = graph.updater({stream: SerialIterator(examples(graph.inputs, 8, stream), 4) for stream in graph.streams})
     owned = {name: [parameter for parameter in optimizer.target.params() if parameter.array is not None]
              for name, optimizer in graph.optimizers.items()}
     before = {name: [parameter.array.copy() for parameter in parameters] for name, parameters in owned.items()}
@@ -62,8 +62,7 @@ def test_two_iterations(path):
 @each_graph
 def test_evaluation_and_prediction(path):
     graph = graphdsl.compile_file(path)
-    columns = TupleDataset(*columns_of(graph.inputs, 3))
-    batch = dict(zip((i.name for i in graph.inputs), chainer.dataset.concat_examples(columns[:])))
+    batch = {i.name: column for i, column in zip(graph.inputs, columns_of(graph.inputs, 3)) if i.name != '_'}
     with chainer.using_config('train', False):
         values = graph.evaluate(batch)
         graph.predict(batch)
@@ -71,8 +70,8 @@ def test_evaluation_and_prediction(path):
     assert all(numpy.shape(chainer.as_array(value)) == () for value in values.values())
 
 
-def examples(inputs, count):
-    return TupleDataset(*columns_of(inputs, count))
+def examples(inputs, count, stream):
+    return TupleDataset(*columns_of([i for i in inputs if i.stream == stream], count))
 
 
 def columns_of(inputs, count):

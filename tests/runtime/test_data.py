@@ -228,7 +228,54 @@ def test_the_number_of_strips():
     assert data.digits(examples=5)[0][1].shape == ()
 
 
+@pytest.mark.parametrize('split', ['train', 'test', 'all'])
+def test_classes_of_digits_are_kept_with_their_labels(split):
+    whole = data.digits(split=split).arrays
+    x, t = data.digits(split=split, classes=[7, 5]).arrays
+    wanted = (whole[1] == 5) | (whole[1] == 7)
+    numpy.testing.assert_array_equal(x, whole[0][wanted])
+    numpy.testing.assert_array_equal(t, whole[1][wanted])
+
+
+def test_strips_of_a_few_classes():
+    assert set(data.digits(strip=3, classes=[0, 9]).arrays[1].ravel()) == {0, 9}
+    assert tiles(data.digits(strip=3, classes=[0, 9])) == tiles(data.digits(classes=[0, 9]))
+    assert len(data.digits(classes=[1], examples=17)) == 17
+
+
+@pytest.mark.parametrize('limit, counts', [(100, {10}), (25, {2, 3}), (4, {0, 1})])
+def test_a_limit_takes_the_same_number_of_each_class(limit, counts):
+    x, t = data.digits(limit=limit).arrays
+    assert len(t) == limit and set(numpy.bincount(t, minlength=10)) == counts
+    known = known_digits()
+    assert [known[image.tobytes()] for image in x] == t.tolist()
+    assert tiles(data.digits(limit=limit)) < tiles(data.digits())
+
+
+def test_a_limit_beside_classes():
+    assert numpy.bincount(data.digits(classes=[2, 5], limit=9).arrays[1])[[2, 5]].tolist() == [5, 4]
+    sizes = numpy.bincount(data.digits(split='test').arrays[1])
+    counts = numpy.bincount(data.digits(split='test', limit=357).arrays[1])
+    assert counts.sum() == 357 and sizes.sum() == 359 and (sizes >= counts).all(), 'classes run out'
+    assert len(data.digits(classes=[3], limit=10 ** 6)) == numpy.bincount(data.digits().arrays[1])[3]
+
+
+def test_a_smaller_limit_takes_some_of_a_larger_one():
+    few, more = (tiles(data.digits(limit=limit)) for limit in (20, 50))
+    assert few < more
+    images, _ = data.digits(limit=20).arrays
+    places = [i for i, image in enumerate(data.digits().arrays[0]) if image.tobytes() in few]
+    assert len(places) == len(images) and max(places) - min(places) > 1000, 'of many writers'
+
+
 @pytest.mark.parametrize('arguments, message', [
+    ({'classes': []}, r'classes is \[\]; give a list of digits'),
+    ({'classes': 3}, 'classes is 3; give a list'),
+    ({'classes': [3, 10]}, 'one of classes is 10; digits are 0 to 9'),
+    ({'classes': ['3']}, "one of classes is '3'; it is a whole number from 0"),
+    ({'limit': 0}, 'limit is 0; it is a whole number from 1'),
+    ({'limit': 9, 'strip': 2}, 'limit is for digits that come once each; examples gives the number'),
+    ({'limit': 9, 'examples': 20}, 'limit is for digits that come once each'),
     ({'strip': 0}, 'strip is 0; it is a whole number from 1'),
     ({'strip': 1.5}, 'strip is 1.5'),
     ({'strip': True}, 'strip is True'),

@@ -178,6 +178,43 @@ def test_a_test_text_is_numbered_like_its_training_text(tmp_path):
             data.text(test, like=train)
 
 
+def spelled(dataset):
+    return [''.join(dataset.classes[0][i] for i in line) for line, in dataset]
+
+
+def test_a_text_line_by_line(tmp_path):
+    path = tmp_path / 'a.txt'
+    path.write_bytes('\n\nbäd\r\n\na \nb'.encode('utf-8'))
+    dataset = data.text(path, unit='line')
+    assert spelled(dataset) == ['bäd', 'a ', 'b']
+    assert [line.dtype for line, in dataset] == ['i', 'i', 'i']
+    assert dataset.columns is None and dataset.classes == data.text(path).classes
+    with pytest.raises(ValueError, match='read-only'):
+        dataset[0][0][0] = 1
+
+
+def test_lines_of_one_length_are_arrays_too(tmp_path):
+    path = tmp_path / 'a.txt'
+    path.write_text('ab\nba\n')
+    dataset = data.text(path, unit='line')
+    assert [line.tolist() for line, in dataset] == [[1, 2], [2, 1]] and len(dataset) == 2
+
+
+def test_a_split_of_lines_keeps_equal_ones_on_one_side(tmp_path):
+    path = tmp_path / 'a.txt'
+    lines = [f'line {i % 40}' for i in range(80)]
+    path.write_text('\n'.join(lines))
+    train, test = (spelled(data.text(path, unit='line', split=split)) for split in ('train', 'test'))
+    assert sorted(train + test) == sorted(lines) and len(test) == 16
+    assert not set(train) & set(test)
+
+
+def test_lines_of_a_test_text_are_numbered_like_its_training_text(tmp_path):
+    train, test = tmp_path / 'train.txt', tmp_path / 'test.txt'
+    train.write_text('abc\nd'), test.write_text('ca\n')
+    assert data.text(test, unit='line', like=train)[0][0].tolist() == [3, 1]
+
+
 def test_texts_that_make_no_dataset(tmp_path):
     path = tmp_path / 'a.txt'
     with pytest.raises(data.DataError, match='there is no .*a.txt'):
@@ -190,3 +227,8 @@ def test_texts_that_make_no_dataset(tmp_path):
         data.text(path)
     with pytest.raises(data.DataError, match="split is 'half'"):
         data.text(path, split='half')
+    with pytest.raises(data.DataError, match="unit is 'word'; it is one of 'character', 'line'"):
+        data.text(path, unit='word')
+    path.write_text('\n\n')
+    with pytest.raises(data.DataError, match='a.txt has only empty lines'):
+        data.text(path, unit='line')

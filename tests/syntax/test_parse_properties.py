@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from strategies import RESERVED, examples, programs, tokens
 
 from graphdsl.diagnostics import GraphError, Source
+from graphdsl.driver import translate
 from graphdsl.syntax.parse import parse
 
 OPERATORS = '-> .. = == ( ) [ ] { } , ; : ? * ** - not in if else ~ # " \' \\ \n \r . 1 é \0'.split(' ')
@@ -47,6 +48,16 @@ def test_programs_with_mistakes(program, seed):
         cut = chance.randrange(len(program.text) + 1)
         reads_or_explains(program.text[:cut])
         reads_or_explains(program.text[cut:])
+
+
+@examples(25)
+@given(programs())
+def test_programs_without_sense(program):
+    """What is well written and means nothing is refused, and nothing worse."""
+    try:
+        translate(Source(program.text))
+    except GraphError as error:
+        assert any(d.severity == 'error' for d in error.diagnostics)
 
 
 def mutate(words, chance):

@@ -2,6 +2,7 @@
 import contextlib
 
 import chainer
+import chainer.functions as F
 import chainer.links as L
 import numpy
 import pytest
@@ -95,11 +96,28 @@ def test_the_weights_of_an_lstm_are_random():
 
 # What is not what it seems
 
-@pytest.mark.parametrize('link', ['LSTM', 'StatefulGRU', 'StatefulPeepholeLSTM', 'StatefulZoneoutLSTM'])
-def test_stateful_links_are_refused(link):
-    """Their state needs what this version does not execute yet; silently it would be wrong."""
-    with pytest.raises(graphdsl.GraphError, match='does not execute'):
-        compiled(one_model(f'{link}(2)'))
+@pytest.mark.parametrize('definition, make', [
+    ('LSTM(2)', lambda: L.LSTM(4, 2)), ('StatefulGRU(4, 2)', lambda: L.StatefulGRU(4, 2)),
+    ('StatefulPeepholeLSTM(4, 2)', lambda: L.StatefulPeepholeLSTM(4, 2)),
+    ('StatefulMGU(4, 2)', lambda: L.StatefulMGU(4, 2)),
+])
+def test_a_state_goes_on_from_one_iteration_to_the_next_and_gradients_do_not(definition, make):
+    graph, link = compiled(one_model(definition)), make()
+    ours, = graph.models['m'].children()
+    ours(numpy.zeros((1, 4), 'f'))
+    ours.reset_state()
+    link.copyparams(ours)
+    updater = graph.updater(in_order(DATA, 3))
+    optimizer = chainer.optimizers.SGD(lr=0.1).setup(link)
+    for i in range(4):
+        updater.update()
+        x, _ = chainer.dataset.concat_examples(DATA[:3] if i % 2 == 0 else DATA[3:])
+        optimizer.update(lambda: F.mean(link(x) ** 2))
+        for name in ('c', 'h'):
+            if getattr(link, name, None) is not None:
+                getattr(link, name).unchain()
+    for (path, mine), (_, theirs) in zip(sorted(ours.namedparams()), sorted(link.namedparams())):
+        numpy.testing.assert_allclose(mine.array, theirs.array, rtol=1e-5, atol=1e-6, err_msg=path)
 
 
 @pytest.mark.parametrize('definition', ['= tanh', '(v) -> w {\n w = 2 * tanh(v)\n}'])

@@ -6,6 +6,8 @@ attribute ``columns`` has the names of its columns, or ``None``; :class:`chainer
 such attribute, so ``getattr(dataset, 'columns', None)`` answers for every dataset: columns with names meet the
 inputs of a graph by name, others by order.
 
+:func:`sequence` is no source: it makes a dataset whose examples are read in order from one that a source gives.
+
 A source gives the same examples whenever it is called with the same arguments, and leaves NumPy's global random
 state alone. What its user got wrong is a :class:`DataError`.
 
@@ -15,6 +17,7 @@ from graphdsl.runtime.data.chainer_sets import (cifar10, cifar100, fashion_mnist
 from graphdsl.runtime.data.columns import Columns
 from graphdsl.runtime.data.errors import DataError
 from graphdsl.runtime.data.files import images, text
+from graphdsl.runtime.data.sequence import SequenceIterator, sequence
 from graphdsl.runtime.data.sklearn_sets import breast_cancer, diabetes, digits, iris, wine
 from graphdsl.runtime.data.tables import csv, npz
 
@@ -27,4 +30,4 @@ SOURCES = {source.__name__: source for source in (
 #: the file's folder and the path. The first path may come without its name, as the first argument.
 PATH_ARGUMENTS = {'npz': ('path',), 'csv': ('path', 'like'), 'images': ('path', 'like'), 'text': ('path', 'like')}
 
-__all__ = ['Columns', 'DataError', 'PATH_ARGUMENTS', 'SOURCES', *SOURCES]
+__all__ = ['Columns', 'DataError', 'PATH_ARGUMENTS', 'SOURCES', 'SequenceIterator', 'sequence', *SOURCES]

@@ -82,17 +82,21 @@ def images(path: _Path, *, size: Optional[Sequence[int]] = None, gray: bool = Fa
     return Columns([pixels[rows], labels[rows]], classes={1: names}) if subfolders else Columns([pixels[rows]])
 
 
-def text(path: _Path, *, split: str = 'all', like: Optional[_Path] = None) -> Columns:
-    """Reads a text as one long column of characters, each an int32 number.
+def text(path: _Path, *, unit: str = 'character', split: str = 'all', like: Optional[_Path] = None) -> Columns:
+    """Reads a text, as one long column of characters or line by line. A character is an int32 number.
 
     The column has no name. Characters are numbered from 0 in the order of their code points; ``classes[0]`` of the
     dataset has them: ``''.join(data.classes[0][i] for i in data.arrays[0])`` is the text. Ends of lines are
-    ``'\\n'``.
+    ``'\\n'``. A line as an example is without its end, and empty lines don't count.
 
     Args:
         path (str or path-like): The file, in UTF-8.
-        split (str): ``'all'``, or ``'train'`` or ``'test'`` for the first four fifths or the last fifth of the
-            text. Both number the characters of the whole text.
+        unit (str): What an example is. ``'character'``: int32 scalar, in the order of the text, as
+            :func:`sequence` wants it. ``'line'``: int32 array, as long as the line, for an input with an axis of
+            any length.
+        split (str): ``'all'``, or ``'train'`` or ``'test'``. Of characters, these are the first four fifths or the
+            last fifth of the text; of lines, four fifths or one fifth in a random choice that is always the same,
+            where equal lines are on one side. Both number the characters of the whole text.
         like (str or path-like): Another text, whose characters are numbered: give the training text for a test
             text of its own, so that a number means the same character in both.
 
@@ -100,9 +104,11 @@ def text(path: _Path, *, split: str = 'all', like: Optional[_Path] = None) -> Co
         :class:`Columns`.
 
     Raises:
-        DataError: If the file is missing, empty or not in UTF-8; for a character that ``like`` hasn't.
+        DataError: If the file is missing, empty or not in UTF-8; for a character that ``like`` hasn't; for another
+            ``unit`` or ``split``.
 
     """
+    check_choice('unit', unit, ('character', 'line'))
     check_choice('split', split, SPLITS)
     codes = _codes(path)
     vocabulary = numpy.unique(codes if like is None else _codes(like))
@@ -112,9 +118,13 @@ def text(path: _Path, *, split: str = 'all', like: Optional[_Path] = None) -> Co
         line = numpy.count_nonzero(codes[:foreign[0]] == ord('\n')) + 1
         raise DataError(f'{path}, line {line}: {chr(codes[foreign[0]])!r} does not occur in {like}',
                         help='leave it out, or number the characters of both: one file, with split')
-    border = len(numbers) * 4 // 5
-    numbers = {'train': numbers[:border], 'test': numbers[border:], 'all': numbers}[split]
-    return Columns([numbers], classes={0: tuple(chr(code) for code in vocabulary)})
+    if unit == 'line':
+        lines = _lines(path, numbers, codes == ord('\n'))
+        column = lines[part(split, [lines], shuffle=True)]
+    else:
+        border = len(numbers) * 4 // 5
+        column = {'train': numbers[:border], 'test': numbers[border:], 'all': numbers}[split]
+    return Columns([column], classes={0: tuple(chr(code) for code in vocabulary)})
 
 
 def _subfolders(path: _Path) -> list[Path]:
@@ -167,3 +177,16 @@ def _codes(path: _Path) -> numpy.ndarray:
     if not len(codes):
         raise DataError(f'{path} is empty')
     return codes
+
+
+def _lines(path: _Path, numbers: numpy.ndarray, ends: numpy.ndarray) -> numpy.ndarray:
+    """Cuts a text at the ends of its lines. It gives an array of arrays, as lines differ in length."""
+    numbers.flags.writeable = False
+    places = numpy.flatnonzero(ends)
+    starts, stops = [0, *places + 1], [*places, len(numbers)]
+    found = [numbers[start:stop] for start, stop in zip(starts, stops) if stop > start]
+    if not found:
+        raise DataError(f'{path} has only empty lines')
+    lines = numpy.empty(len(found), dtype=object)
+    lines[:] = found
+    return lines

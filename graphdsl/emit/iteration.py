@@ -1,0 +1,248 @@
+"""Writes `update_core`: the steps of an iteration, and what moves after them."""
+from __future__ import annotations
+
+from typing import Iterable, Mapping, Sequence
+
+from graphdsl.semantics.computation import Assignment, Expression, Key, Literal, Reference, RunningNumber, walk
+from graphdsl.semantics.graph import Model, Next
+from graphdsl.semantics.needs import Needs
+from graphdsl.diagnostics import Span
+from graphdsl.emit.chains import Chains
+from graphdsl.emit.computing import bind_models
+from graphdsl.emit.expressions import Expressions, count_text, write_assignment, write_families
+from graphdsl.emit.layout import write_dictionary
+from graphdsl.emit.names import Identifiers, identifier
+from graphdsl.emit.numbers import bind_numbers
+from graphdsl.emit.steps import StepWriter
+from graphdsl.emit.writer import Writer
+from graphdsl.plan.evaluation import rows_of
+from graphdsl.plan.plan import ALWAYS, Plan, Step
+
+
+def write_update_core(plan: Plan, writer: Writer, chains: Chains, spans: Mapping[Key, Span]) -> None:
+    """Writes the function that makes `update_core`.
+
+    Args:
+        plan: What an iteration does.
+        writer: Where to.
+        chains: The classes and functions that are written.
+        spans: Where each value is bound.
+    """
+    _Iteration(plan, writer, chains, spans).write()
+
+
+class _Iteration:
+
+    def __init__(self, plan: Plan, writer: Writer, chains: Chains, spans: Mapping[Key, Span]):
+        self.plan = plan
+        self.graph = plan.graph
+        self.writer = writer
+        self.chains = chains
+        self.names: Identifiers = chains.identifiers()
+        self.spans = spans
+        self.needs = Needs(self.graph)
+        self.is_alone = len(plan.steps) == 1 and plan.steps[0].kind is None and plan.steps[0].condition is None
+        self.functions = {step.name: self.names.get('step', identifier(step.name) + '_step') for step in plan.steps}
+        self.steps = [StepWriter(self.graph, step, writer, self.names, chains, spans, self.is_alone)
+                      for step in plan.steps]
+        self.keeps = any(step.kept for step in plan.steps)
+
+    def write(self) -> None:
+        writer = self.writer
+        writer.lines('', '')
+        with writer.block('def make_update_core(draw, models, optimizers, numbers):'):
+            writer.line('"""Returns the function that does one iteration."""')
+            bind_models(writer, self.names, [model for step in self.plan.steps for one in step.forward
+                                             for model in one.assignment.models])
+            for step in self.steps:
+                step.write_parameters()
+            if not self.is_alone:
+                writer.line('reports = runtime.Reports()')
+            if self.keeps:
+                writer.line('kept = {}')
+            for step in self.steps if not self.is_alone else ():
+                writer.line()
+                with writer.block(f'def {self.functions[step.step.name]}():'):
+                    step.write()
+            writer.line()
+            with writer.block('def update_core():'):
+                self._write_iteration()
+            writer.lines('', 'return update_core')
+
+    def _write_iteration(self) -> None:
+        writer = self.writer
+        if not self.is_alone:
+            writer.line('reports.clear()')
+        if self.keeps:
+            writer.line('kept.clear()')
+        self._write_schedules()
+        leaders = self._leaders_to_watch()
+        for model in leaders:
+            writer.line(f'{self._before(model)} = {self._updates(model)}')
+        for step, step_writer in zip(self.plan.steps, self.steps):
+            if self.is_alone:
+                step_writer.write()
+            else:
+                self._write_call(step)
+        self._write_followers(leaders)
+        self._write_reports()
+        self._write_nexts([change for change in self.graph.nexts if change.after is None])
+
+    # Numbers between the steps
+
+    def _expressions(self) -> Expressions:
+        """Returns a printer of numbers that stand outside of the steps: states are read where they are."""
+        references = {state.key: f'numbers[{str(state.key)!r}]' for state in self.graph.states}
+        for step in self.plan.steps:
+            references.update({key: f'kept[{str(key)!r}]' for key, _ in step.kept})
+        return Expressions(self.names, self.chains.name, references=references)
+
+    def _prepare(self, expressions: Sequence[Expression]) -> None:
+        """Writes the numbers that some expressions are made of."""
+        needed = self._numbers_of(expressions)
+        stages = [stage for assignment in needed for stage in assignment.stages]
+        nodes = [*expressions, *stages]
+        keys = {node.key for node in walk(*nodes) if isinstance(node, Reference)}
+        running = [node for node in walk(*nodes) if isinstance(node, RunningNumber)]
+        bind_numbers(self.writer, self.graph, self.names, running)
+        if any(node.name == 'batch_size' for node in running):
+            self.writer.line(f'batch_size = draw.batch_size({rows_of(self.graph, ())!r})')
+        noises = [noise for noise in self.graph.noises if noise.key in keys and not self._is_kept(noise.key)]
+        write_families(self.writer, self.names, [*(noise.key for noise in noises),
+                                                 *(key for a in needed for key in a.results)])
+        for noise in noises:
+            self.writer.line(f'{self.names.value(noise.key)} = draw.noise({str(noise.key)!r})', noise.span)
+        printer = self._expressions()
+        for assignment in needed:
+            write_assignment(self.writer, printer, assignment)
+
+    def _numbers_of(self, expressions: Sequence[Expression]) -> list[Assignment]:
+        found: set[int] = set()
+        pending = [node.key for node in walk(*expressions) if isinstance(node, Reference)]
+        while pending:
+            key = pending.pop()
+            assignment = self.needs.maker.get(key)
+            if assignment is not None and not self._is_kept(key) and id(assignment) not in found:
+                found.add(id(assignment))
+                pending.extend(assignment.operands)
+        return [a for a in self.graph.assignments if id(a) in found]
+
+    def _is_kept(self, key: Key) -> bool:
+        return any(key == kept for step in self.plan.steps for kept, _ in step.kept)
+
+    def _write_schedules(self) -> None:
+        schedules = self.graph.schedules
+        self._prepare([schedule.expression for schedule in schedules])
+        for schedule in schedules:
+            self.writer.line(f'optimizers[{schedule.optimizer!r}].{schedule.hyperparameter} = '
+                             f'{self._expressions().text(schedule.expression)}', schedule.span)
+
+    # Steps
+
+    def _write_call(self, step: Step) -> None:
+        writer, printer = self.writer, self._expressions()
+        call = f'{self.functions[step.name]}()'
+        after = [change for change in self.graph.nexts if change.after == step.name]
+        self._prepare([step.condition] if step.condition is not None else [])
+        with writer.within('' if step.condition is None else f'if {printer.text(step.condition)}:'):
+            varies = step.count is not None and not isinstance(step.count, Literal)
+            if varies or step.kind == 'repeat':
+                self._prepare([step.count])
+            if step.kind == 'repeat':
+                with writer.block(f'for _ in range({count_text(printer, step.count)}):', step.count.span):
+                    writer.line(call)
+            else:
+                with writer.within(f'if {printer.text(step.count)} >= 1:' if varies else ''):
+                    writer.line(call)
+            if after:
+                may_be_none = step.kind == 'repeat' and (varies or step.count.value < 1)
+                with writer.within(f'if {printer.text(step.count)} >= 1:' if may_be_none else ''):
+                    self._write_nexts(after)
+
+    # What moves after the steps
+
+    def _leaders_to_watch(self) -> dict[Key, None]:
+        """Returns the models that others follow and that an iteration may leave as they are."""
+        return dict.fromkeys(self._root(model) for model in self.graph.models
+                             if model.decay is not None and not self._is_always_updated(self._root(model)))
+
+    def _root(self, model: Model) -> Key:
+        """Returns the model at the head of a row of followers, which moves by itself."""
+        models = {model.key: model for model in self.graph.models}
+        while model.follows:
+            model = models[model.original]
+        return model.key
+
+    def _is_always_updated(self, model: Key) -> bool:
+        owners = {o.name: o for o in self.graph.optimizers if any(unit.model == model for unit in o.owns)}
+        return any(name in owners and guard == ALWAYS and not owners[name].skips and step.condition is None
+                   and step.kind != 'repeat' for step in self.plan.steps for name, guard in step.updates)
+
+    def _before(self, model: Key) -> str:
+        return self.names.get('before', f'{identifier(str(model))}_before')
+
+    def _updates(self, model: Key) -> str:
+        owners = [o.name for o in self.graph.optimizers if any(unit.model == model for unit in o.owns)]
+        return ' + '.join(f'optimizers[{name!r}].t' for name in owners) or '0'
+
+    def _write_followers(self, watched: Iterable[Key]) -> None:
+        writer, printer = self.writer, self._expressions()
+        followers = self._followers()
+        if followers:
+            writer.lines('', '# Models that follow others')
+        self._prepare([model.decay for model in followers if model.decay is not None])
+        for model in followers:
+            text, leader = (f'models[{str(key)!r}]' for key in (model.key, model.original))
+            if model.decay is not None:
+                root = self._root(model)
+                with writer.within(f'if {self._updates(root)} > {self._before(root)}:' if root in watched else ''):
+                    writer.line(f'runtime.follow({text}, {leader}, {printer.text(model.decay)})', model.span)
+            else:
+                with writer.within(f"if (numbers['iteration'] + 1) % {model.every} == 0:"):
+                    writer.line(f'runtime.copy({leader}, {text})', model.span)
+
+    def _followers(self) -> list[Model]:
+        """Returns the models that follow others, each after the one that it follows."""
+        following = {model.key: model for model in self.graph.models if model.follows}
+        found: dict[Key, Model] = {}
+        for key in following:
+            row = []
+            while key in following and key not in found:
+                row.append(following[key])
+                key = following[key].original
+            found.update({model.key: model for model in reversed(row)})
+        return list(found.values())
+
+    def _write_reports(self) -> None:
+        """Writes what an iteration reports once: means over its runs, states and scheduled values."""
+        if not self.is_alone:
+            self.writer.line('chainer.report(reports.means())')
+        skipped = [f'{o.name}.skipped' for o in self.graph.optimizers if o.skips]
+        numbers = [(str(s.key), f'numbers[{str(s.key)!r}]', s.span) for s in self.graph.states]
+        numbers += [(name, f'numbers[{name!r}]', None) for name in skipped]
+        numbers += [(f'{s.optimizer}.{s.hyperparameter}', f'optimizers[{s.optimizer!r}].{s.hyperparameter}', s.span)
+                    for s in self.graph.schedules]
+        if numbers:
+            write_dictionary(self.writer, 'chainer.report(', numbers, ')')
+
+    def _write_nexts(self, nexts: Sequence[Next]) -> None:
+        """Writes how states move, all from their old values; one stays if what it needs was not computed."""
+        nexts = [change for change in nexts if all(map(self._is_kept, self.needs.leaves(change.expression)))]
+        if not nexts:
+            return
+        writer, printer = self.writer, self._expressions()
+        self._prepare([change.expression for change in nexts])
+        together = len(nexts) > 1
+        if together:
+            writer.line('changes = {}')
+        for change in nexts:
+            needed = [key for key in self.needs.leaves(change.expression) if not self._is_always_kept(key)]
+            with writer.within(f'if {" and ".join(f"{str(key)!r} in kept" for key in needed)}:' if needed else ''):
+                target = 'changes' if together else 'numbers'
+                writer.line(f'{target}[{str(change.key)!r}] = {printer.text(change.expression)}', change.span)
+        if together:
+            writer.line('numbers.update(changes)')
+
+    def _is_always_kept(self, key: Key) -> bool:
+        return any(key == kept and guard == ALWAYS and step.condition is None and step.kind != 'repeat'
+                   for step in self.plan.steps for kept, guard in step.kept)

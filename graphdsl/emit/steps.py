@@ -1,0 +1,299 @@
+"""Writes a step: the function that draws, computes, differentiates and updates."""
+from __future__ import annotations
+
+import itertools
+from typing import Iterable, Mapping, Optional, Sequence
+
+from graphdsl.semantics.computation import Key, RunningNumber, walk
+from graphdsl.semantics.graph import Graph, Unit
+from graphdsl.semantics.runs import is_stateful
+from graphdsl.diagnostics import Span
+from graphdsl.emit.chains import Chains
+from graphdsl.emit.expressions import Expressions, count_text, write_assignment, write_families
+from graphdsl.emit.layout import write_dictionary, write_wrapped
+from graphdsl.emit.names import Identifiers, identifier, unit_text
+from graphdsl.emit.numbers import bind_numbers
+from graphdsl.emit.writer import Writer
+from graphdsl.plan.evaluation import rows_of
+from graphdsl.plan.history import points
+from graphdsl.plan.plan import (
+    ALWAYS, NEVER, BackwardPass, Guard, Operation, Report, Step, WeightedLoss)
+
+
+class StepWriter:
+    """Writes one step of `update_core`.
+
+    Args:
+        graph: The graph.
+        step: The step.
+        writer: Where to.
+        names: Identifiers of the enclosing function.
+        chains: The classes and functions that are written.
+        spans: Where each value is bound.
+        is_alone: Whether `update_core` is nothing but one run of this step.
+    """
+
+    def __init__(self, graph: Graph, step: Step, writer: Writer, names: Identifiers, chains: Chains,
+                 spans: Mapping[Key, Span], is_alone: bool):
+        self.graph = graph
+        self.step = step
+        self.writer = writer
+        self.names = names
+        self.spans = spans
+        self.is_alone = is_alone
+        self.conditions = [names.get('condition', identifier(c.name)) for c in step.conditions]
+        self.expressions = Expressions(names, chains.name, self._modes())
+        self.points = points(one.assignment for one in step.forward)
+        self.assignments = [one.assignment for one in (*step.forward, *step.metrics)]
+        self.has_cases = any(guard != ALWAYS for one in step.backward
+                             for guard in [*(g for _, _, g in one.losses), *(g for _, g in one.optimizers)])
+        # Whether what is differentiated is gathered in lists, as it may be more or less.
+        self.gathers = self.has_cases or step.kind == 'unroll'
+
+    def _modes(self) -> dict[Key, str]:
+        """Returns how models are called that are not simply called."""
+        modes = {model.key: 'runtime.evaluating({})' for model in self.graph.models if model.is_frozen}
+        for key, guard in self.step.quiet:
+            modes[key] = 'runtime.quiet({})' if guard == NEVER else \
+                f'runtime.quiet_unless({self._when(guard)}, {{}})'
+        return modes
+
+    def _when(self, guard: Guard) -> str:
+        """Returns a guard as Python."""
+        cases = [' and '.join(self.conditions[i] for i in sorted(case)) for case in sorted(guard, key=sorted)]
+        return ' or '.join(cases)
+
+    # Parameters: bound once, outside of the step
+
+    def write_parameters(self) -> None:
+        """Writes the variables that hold what each backward pass differentiates with respect to."""
+        for number, one in enumerate(self.step.backward):
+            if self.has_cases:
+                for (optimizer, _), units in zip(one.optimizers, one.units):
+                    self._write_parameters(self._of_optimizer(optimizer), units)
+            else:
+                self._write_parameters(self._of_pass(number), list(itertools.chain(*one.units)))
+
+    def _write_parameters(self, variable: str, units: Sequence[Unit]) -> None:
+        write_wrapped(self.writer, f'{variable} = runtime.parameters(', map(unit_text, units), ')')
+
+    def _of_pass(self, number: int) -> str:
+        prefix = '' if self.is_alone else f'{identifier(self.step.name)}_'
+        name = f'{prefix}parameters{self._suffix(number)}'
+        return name if name == 'parameters' else self.names.get('parameters', name)
+
+    def _of_optimizer(self, optimizer: str) -> str:
+        return self.names.get('parameters', f'{identifier(self.step.name)}_{identifier(optimizer)}_parameters')
+
+    def _suffix(self, number: int) -> str:
+        return '' if len(self.step.backward) == 1 else f'_{number + 1}'
+
+    # The step
+
+    def write(self) -> None:
+        """Writes the whole step, as a block of a function."""
+        step, writer = self.step, self.writer
+        if step.kind in ('accumulate', 'unroll'):
+            self._write_several()
+            self._write_updates()
+            return
+        self._write_run()
+        writer.lines('', '# Backward: every gradient is taken before the first update.')
+        for number, one in enumerate(step.backward):
+            self._write_backward(one, number)
+        self._write_updates()
+        writer.line()
+        self._write_reports('chainer.report(' if self.is_alone else 'reports.add(')
+
+    def _write_several(self) -> None:
+        """Writes several runs, and the gradients of the update that they share."""
+        step, writer = self.step, self.writer
+        is_mean = step.kind == 'accumulate'
+        for number, one in enumerate(step.backward):
+            if is_mean:
+                writer.line(f'gradients{self._suffix(number)} = runtime.Mean()')
+            else:
+                self._write_lists(one, number)
+        bind_numbers(writer, self.graph, self.names, [step.count])
+        with writer.block(f'for _ in range({count_text(self.expressions, step.count)}):', step.count.span):
+            self._write_run()
+            writer.line()
+            for number, one in enumerate(step.backward):
+                if is_mean:
+                    self._write_backward(one, number)
+                else:
+                    self._gather_losses(number, _is_weighted(one), one.losses)
+            self._write_reports('reports.add(')
+            if is_mean:
+                self._cut_states()
+        writer.lines('', '# Every gradient is taken before the first update.')
+        for number, one in enumerate(step.backward):
+            if is_mean:
+                writer.line(f'gradients{self._suffix(number)}.set()')
+            else:
+                self._differentiate_gathered(one, number)
+
+    def _write_run(self) -> None:
+        """Writes what a run draws and computes."""
+        step, writer, names = self.step, self.writer, self.names
+        expressions = [c.expression for c in step.conditions] + [s for a in (*step.numbers, *self.assignments)
+                                                                 for s in a.stages]
+        bind_numbers(writer, self.graph, names, expressions)
+        drawn = [Key(i.name) for i in self.graph.inputs if i.name != '_']
+        write_families(writer, names, [noise.key for noise in self.graph.noises
+                                       if any(draw.name == str(noise.key) for draw in step.draws)])
+        self._write_draws(ALWAYS)
+        if any(isinstance(n, RunningNumber) and n.name == 'batch_size' for n in walk(*expressions)):
+            writer.line(f'batch_size = draw.batch_size({self._rows()!r})')
+        write_families(writer, names, [key for a in (*step.numbers, *self.assignments) for key in a.results])
+        for assignment in step.numbers:
+            write_assignment(writer, self.expressions, assignment)
+        for variable, condition in zip(self.conditions, step.conditions):
+            writer.line(f'{variable} = {self.expressions.text(condition.expression)}', condition.expression.span)
+        self._write_draws(None)
+        writer.lines('', '# Forward')
+        for key in self.points:
+            if key in drawn or any(noise.key == key for noise in self.graph.noises):
+                writer.line(f'{names.value(key)} = runtime.point({names.value(key)})')
+        self._write_operations(step.forward)
+        self._write_operations(step.metrics)
+        for key, guard in step.kept:
+            with self._guarded(guard):
+                writer.line(f'kept[{str(key)!r}] = runtime.array({names.value(key)})', self.spans.get(key))
+
+    def _rows(self) -> str:
+        streams = [draw.name for draw in self.step.draws if draw.kind == 'stream']
+        noise_streams = [noise.stream for noise in self.graph.noises
+                         if any(draw.name == str(noise.key) for draw in self.step.draws)]
+        return rows_of(self.graph, [*streams, *noise_streams])
+
+    def _write_draws(self, guard: Optional[Guard]) -> None:
+        """Writes the draws that always take place, or for None the others."""
+        for draw in self.step.draws:
+            if (draw.guard == ALWAYS) != (guard == ALWAYS):
+                continue
+            again = ', again=True' if draw.again else ''
+            with self._guarded(draw.guard):
+                if draw.kind == 'stream':
+                    columns = [i for i in self.graph.inputs if i.stream == draw.name]
+                    variables = ', '.join(self.names.value(Key(i.name)) if i.name != '_' else '_' for i in columns)
+                    comma = ',' if len(columns) == 1 else ''
+                    self.writer.line(f'{variables}{comma} = draw.minibatch({draw.name!r}{again})', columns[0].span)
+                else:
+                    noise = next(n for n in self.graph.noises if str(n.key) == draw.name)
+                    self.writer.line(f'{self.names.value(noise.key)} = draw.noise({draw.name!r}{again})', noise.span)
+
+    def _write_operations(self, operations: Sequence[Operation]) -> None:
+        """Writes what is computed: what needs no history without one, what is not always needed where it is."""
+        def setting(one: Operation) -> tuple[Guard, bool]:
+            return one.guard, one.has_history or one.assignment.is_number
+
+        for (guard, has_history), group in itertools.groupby(operations, setting):
+            with self._guarded(guard):
+                if has_history:
+                    self._write_all(group)
+                else:
+                    with self.writer.block('with chainer.no_backprop_mode():'):
+                        self._write_all(group)
+
+    def _write_all(self, operations: Iterable[Operation]) -> None:
+        for one in operations:
+            write_assignment(self.writer, self.expressions, one.assignment, self.points)
+
+    def _guarded(self, guard: Guard):
+        return self.writer.within('' if guard == ALWAYS else f'if {self._when(guard)}:')
+
+    # Differentiating and updating
+
+    def _write_backward(self, one: BackwardPass, number: int) -> None:
+        if self.gathers:
+            certain = [term for term in one.losses if term.guard == ALWAYS]
+            self._write_lists(one, number, certain)
+            self._gather_losses(number, _is_weighted(one), [term for term in one.losses if term not in certain])
+            self._differentiate_gathered(one, number)
+            return
+        weights = ''
+        if _is_weighted(one):
+            weights = f', grad_outputs=[{", ".join(map(self._weight, one.losses))}]'
+        head, tail = self._differentiation(number, self._of_pass(number))
+        write_wrapped(self.writer, f'{head}[', [self.names.value(term.loss) for term in one.losses],
+                      f'], {self._of_pass(number)}{weights}{tail}', self.spans[one.losses[0].loss])
+
+    def _differentiation(self, number: int, parameters: str) -> tuple[str, str]:
+        """Returns what stands before and after the arguments of a differentiation."""
+        if self.step.kind == 'accumulate':
+            return f'gradients{self._suffix(number)}.add({parameters}, chainer.grad(', '))'
+        return 'chainer.grad(', ', set_grad=True)'
+
+    def _write_lists(self, one: BackwardPass, number: int, certain: Sequence[WeightedLoss] = ()) -> None:
+        """Writes the lists that losses and their weights are gathered in, with those that are always there."""
+        suffix = self._suffix(number)
+        write_wrapped(self.writer, f'losses{suffix} = [', [self.names.value(term.loss) for term in certain], ']')
+        if _is_weighted(one):
+            write_wrapped(self.writer, f'weights{suffix} = [', map(self._weight, certain), ']')
+
+    def _gather_losses(self, number: int, is_weighted: bool, terms: Sequence[WeightedLoss]) -> None:
+        for term in terms:
+            with self._guarded(term.guard):
+                self.writer.line(f'losses{self._suffix(number)}.append({self.names.value(term.loss)})',
+                                 self.spans[term.loss])
+                if is_weighted:
+                    self.writer.line(f'weights{self._suffix(number)}.append({self._weight(term)})')
+
+    def _differentiate_gathered(self, one: BackwardPass, number: int) -> None:
+        """Writes the differentiation of what is gathered; of nothing there is none."""
+        writer, suffix = self.writer, self._suffix(number)
+        parameters = self._of_pass(number)
+        if self.has_cases:
+            parameters = 'parameters'
+            certain = [f'*{self._of_optimizer(name)}' for name, guard in one.optimizers if guard == ALWAYS]
+            write_wrapped(writer, 'parameters = [', certain, ']')
+            for optimizer, guard in one.optimizers:
+                if guard != ALWAYS:
+                    with self._guarded(guard):
+                        writer.line(f'parameters += {self._of_optimizer(optimizer)}')
+        weights = f', grad_outputs=weights{suffix}' if _is_weighted(one) else ''
+        head, tail = self._differentiation(number, parameters)
+        with writer.within('' if any(term.guard == ALWAYS for term in one.losses) else f'if losses{suffix}:'):
+            writer.line(f'{head}losses{suffix}, {parameters}{weights}{tail}', self.spans[one.losses[0].loss])
+
+    def _weight(self, term: WeightedLoss) -> str:
+        return 'None' if term.weight == 1 else f'runtime.weight({term.weight!r}, {self.names.value(term.loss)})'
+
+    def _write_updates(self) -> None:
+        step, writer = self.step, self.writer
+        optimizers = {optimizer.name: optimizer for optimizer in self.graph.optimizers}
+        writer.lines('', '# Update')
+        if any(optimizers[name].hooks for name, _ in step.updates):
+            writer.line('runtime.unshare(optimizers)')
+        if len(step.updates) == len(optimizers) and all(
+                guard == ALWAYS and not optimizers[name].skips for name, guard in step.updates):
+            with writer.block('for optimizer in optimizers.values():'):
+                writer.line('optimizer.update()')
+        else:
+            for name, guard in step.updates:
+                with self._guarded(guard):
+                    writer.line(f'runtime.update_if_finite({name!r}, optimizers, numbers)' if optimizers[name].skips
+                                else f'optimizers[{name!r}].update()', optimizers[name].span)
+        if step.kind != 'accumulate':
+            self._cut_states()
+
+    def _cut_states(self) -> None:
+        called = {model for one in self.step.forward for model in one.assignment.models}
+        for model in self.graph.models:
+            if model.key in called and is_stateful(model.chain):
+                self.writer.line(f'runtime.cut(models[{str(model.key)!r}])', model.span)
+
+    def _write_reports(self, head: str) -> None:
+        """Writes what a run reports, at once or for means over several runs."""
+        groups: dict[Guard, list[Report]] = {}
+        for report in self.step.reports:
+            groups.setdefault(report.guard, []).append(report)
+        for guard, group in groups.items():
+            with self._guarded(guard):
+                write_dictionary(self.writer, head,
+                                 [(str(key), self.names.value(key), self.spans[key]) for key, _ in group], ')')
+
+
+def _is_weighted(one: BackwardPass) -> bool:
+    return any(term.weight != 1 for term in one.losses)

@@ -1,0 +1,135 @@
+"""When a run ends, and what is done at its end."""
+from __future__ import annotations
+
+from typing import Any, Callable, Mapping, Optional
+
+from chainer.training import extension, triggers
+
+from graphdsl.runtime.arrays import array
+
+#: Before the evaluation of an iteration.
+BEFORE_EVALUATION = extension.PRIORITY_WRITER + 1
+
+
+class Ending(extension.Extension):
+    """Ends a run early: when a condition of the graph holds, or a report has not improved for some evaluations.
+
+    It is asked after each iteration's evaluation and before the log, so that the end is logged and saved.
+
+    Args:
+        condition: Function of a generated module, of the numbers and of what was reported last; None for none.
+        numbers (dict): Numbers of the run.
+        stall (tuple): A report, whether it should fall, and how many evaluations it may stay without improving;
+            None for none.
+        interval (tuple): Of evaluations.
+
+    Attributes:
+        has_come (bool): Whether the run is to end now.
+    """
+
+    priority = extension.PRIORITY_EDITOR
+
+    def __init__(self, condition: Optional[Callable], numbers: Mapping[str, Any],
+                 stall: Optional[tuple[str, bool, int]], interval: tuple[int, str]):
+        self.has_come = False
+        self._condition = condition
+        self._numbers = numbers
+        self._stall = Stall(*stall, interval) if stall is not None else None
+        self._reported: dict[str, float] = {}
+
+    def __call__(self, trainer) -> None:
+        self.check_condition(trainer)
+        if self._stall is not None and self._stall(trainer):
+            self.has_come = True
+
+    def check_condition(self, trainer) -> None:
+        """Asks the condition alone; before the evaluation, so that an end that has come is evaluated."""
+        if self._condition is None:
+            return
+        self._reported.update({name: float(array(value)) for name, value in trainer.observation.items()})
+        try:
+            self.has_come = self.has_come or bool(self._condition(self._numbers, self._reported))
+        except KeyError:        # something was not reported yet
+            pass
+
+    def serialize(self, serializer) -> None:
+        self.has_come = bool(serializer('has_come', self.has_come))
+        if self._stall is not None:
+            self._stall.serialize(serializer['stall'])
+
+
+class Stall:
+    """Tells when a report has not improved for some evaluations.
+
+    :class:`chainer.training.triggers.EarlyStoppingTrigger` does the same and is no part of snapshots.
+
+    Args:
+        report (str): Name of the report; of its values since the evaluation before, the mean counts.
+        falling (bool): Whether it improves when it falls.
+        patience (int): How many evaluations.
+        interval (tuple): Of evaluations.
+    """
+
+    def __init__(self, report: str, falling: bool, patience: int, interval: tuple[int, str]):
+        self._report = report
+        self._sign = -1.0 if falling else 1.0
+        self._patience = patience
+        self._interval = triggers.IntervalTrigger(*interval)
+        self._best = -float('inf')
+        self._without = 0
+        self._total, self._values = 0.0, 0
+
+    def __call__(self, trainer) -> bool:
+        if self._report in trainer.observation:
+            self._total += float(array(trainer.observation[self._report]))
+            self._values += 1
+        if self._interval(trainer) and self._values:
+            value = self._sign * self._total / self._values
+            self._without = 0 if value > self._best else self._without + 1
+            self._best = max(value, self._best)
+            self._total, self._values = 0.0, 0
+        return self._without >= self._patience
+
+    def serialize(self, serializer) -> None:
+        self._interval.serialize(serializer['interval'])
+        self._best = float(serializer('best', self._best))
+        self._without = int(serializer('without', self._without))
+        self._total = float(serializer('total', self._total))
+        self._values = int(serializer('values', self._values))
+
+
+class AtEnd(triggers.IntervalTrigger):
+    """The stop trigger of a run: its length, or an early ending.
+
+    Args:
+        length (tuple): Such as ``(20, 'epoch')``.
+        ending: Tells whether the run ends early.
+    """
+
+    def __init__(self, length: tuple[int, str], ending: Ending):
+        super().__init__(*length)
+        self._ending = ending
+
+    def __call__(self, trainer) -> bool:
+        return super().__call__(trainer) or self._ending.has_come
+
+
+class IntervalAndEnd(triggers.IntervalTrigger):
+    """Fires at an interval and where the run ends, so that the end is evaluated, logged and saved.
+
+    Args:
+        interval (tuple): Such as ``(1, 'epoch')``.
+        length (tuple): Of the run, likewise.
+        ending: Tells whether the run ends early.
+    """
+
+    def __init__(self, interval: tuple[int, str], length: tuple[int, str], ending: Ending):
+        super().__init__(*interval)
+        self._length = length
+        self._ending = ending
+
+    def __call__(self, trainer) -> bool:
+        fires = super().__call__(trainer)
+        end, unit = self._length
+        done = trainer.updater.iteration if unit == 'iteration' else trainer.updater.epoch
+        return fires or self._ending.has_come or done >= end

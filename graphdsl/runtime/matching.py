@@ -1,0 +1,70 @@
+"""Where integers, or numbers, meet floats: all get the floats' dtype."""
+from __future__ import annotations
+
+import functools
+import operator
+from typing import Any, Callable
+
+import chainer
+import chainer.functions as F
+import numpy
+
+from graphdsl.runtime.arrays import cast, filled
+
+_OPERATORS: dict[str, Callable] = {'+': operator.add, '-': operator.sub, '*': operator.mul, '/': operator.truediv,
+                                   '//': operator.floordiv, '**': operator.pow}
+
+# These compare with labels: a number beside an array stands for as many integers.
+_WITH_LABELS = (F.sigmoid_cross_entropy, F.binary_accuracy)
+
+
+def mixed(symbol: str, *operands: Any) -> Any:
+    """Applies an operator to arrays of which some hold integers or truth values, and to numbers.
+
+    Args:
+        symbol (str): Such as ``'*'``.
+        operands: Arrays, variables and Python numbers.
+
+    Returns:
+        What the operator gives once integers that meet a float have its dtype; where none is an array of floats,
+        that of Chainer's configuration. Integers alone stay integers, but for ``/``.
+    """
+    if any(map(_is_float, operands)) or symbol == '/' or any(isinstance(o, float) for o in operands):
+        like = _like(operands)
+        operands = tuple(o if _is_number(o) else cast(o, like) for o in operands)
+    return functools.reduce(_OPERATORS[symbol], operands)
+
+
+def matched(function: Callable, positions: tuple[int, ...], *arguments: Any, **keywords: Any) -> Any:
+    """Calls a function whose arrays must have one dtype.
+
+    Args:
+        function: Of :mod:`chainer.functions`.
+        positions: Which of its arguments are arrays.
+        arguments: Some of the arrays hold integers or truth values, or are Python numbers.
+        keywords: Further arguments.
+    """
+    met = [arguments[i] for i in positions]
+    like = _like(met)
+    shape_of = next(a for a in (like, *met, *arguments) if a is not None and not _is_number(a))
+    dtype = numpy.int32 if function in _WITH_LABELS else like.dtype if like is not None else chainer.get_dtype()
+
+    def fitted(value: Any) -> Any:
+        if _is_number(value):
+            return filled(value, shape_of, dtype=dtype)
+        return value if function in _WITH_LABELS else cast(value, like)
+
+    return function(*[fitted(a) if i in positions else a for i, a in enumerate(arguments)], **keywords)
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, (int, float))
+
+
+def _is_float(value: Any) -> bool:
+    return getattr(getattr(value, 'dtype', None), 'kind', '') == 'f'
+
+
+def _like(values: Any) -> Any:
+    """Returns the first array of floats, None if there is none."""
+    return next(filter(_is_float, values), None)

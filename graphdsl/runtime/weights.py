@@ -1,0 +1,99 @@
+"""Weights from files."""
+from __future__ import annotations
+
+import os
+import zipfile
+import zlib
+from typing import BinaryIO, Mapping
+
+import chainer
+import numpy
+from chainer.serializers import DictionarySerializer, NpzDeserializer
+
+from graphdsl.runtime.data.errors import DataError, listing, reading
+
+
+def load(link: chainer.Link, path: str | os.PathLike, at: str = '', partly: bool = False) -> None:
+    """Loads parameters and persistent values that :func:`chainer.serializers.save_npz` wrote.
+
+    Args:
+        link: What is loaded.
+        path: The file: of a link, of something that contains it, or a snapshot of a trainer.
+        at (str): Where in the file the link stands, such as ``'encoder'`` or ``'updater/model:main'``.
+        partly (bool): Whether what is missing, or has another shape, stays as it is. One entry at least has to fit.
+
+    Raises:
+        DataError: If the file can't be read, or doesn't fit.
+    """
+    prefix = at.strip('/') + '/' if at.strip('/') else ''
+    wanted = _entries(link)
+    with reading(path), open(path, 'rb') as stream:
+        file = _opened(stream, path)
+        names = list(file.keys())
+        here = {name: _read(file, prefix + name, path) for name in wanted if prefix + name in names}
+    fitting = {name: array for name, array in here.items() if _fits(array, wanted[name])}
+    if not fitting or (len(fitting) < len(wanted) and not partly):
+        raise DataError(f'{path} does not fit: {_difference(wanted, here, fitting, prefix)}',
+                        _advice(wanted, names, prefix))
+    NpzDeserializer(fitting, strict=False).load(link)
+
+
+def _entries(link: chainer.Link) -> Mapping[str, numpy.ndarray]:
+    """Returns what a link would save, sorted by name; an entry that is not initialized is an array of None."""
+    serializer = DictionarySerializer()
+    serializer.save(link)
+    return {name: numpy.asarray(value) for name, value in sorted(serializer.target.items())}
+
+
+def _opened(stream: BinaryIO, path: str | os.PathLike) -> Mapping[str, numpy.ndarray]:
+    try:
+        file = numpy.load(stream, allow_pickle=False)
+    except (ValueError, EOFError, zipfile.BadZipFile):
+        file = None
+    if not isinstance(file, numpy.lib.npyio.NpzFile):
+        raise DataError(f'{path} is no npz file', 'weights are loaded from what `save_npz` writes')
+    return file
+
+
+def _read(file: Mapping[str, numpy.ndarray], name: str, path: str | os.PathLike) -> numpy.ndarray:
+    try:
+        array = file[name]
+    except ValueError:
+        array = None
+    except (zipfile.BadZipFile, zlib.error, EOFError) as error:
+        raise DataError(f'{name!r} in {path} cannot be read: {error}', 'is the file complete?') from None
+    if not isinstance(array, numpy.ndarray):
+        raise DataError(f'{name!r} in {path} is no array of numbers but a Python object',
+                        'such entries are not read, as reading them may run code')
+    return array
+
+
+def _fits(array: numpy.ndarray, wanted: numpy.ndarray) -> bool:
+    if wanted.dtype == object:
+        return True
+    return array.shape == wanted.shape and numpy.can_cast(array.dtype, wanted.dtype, 'same_kind')
+
+
+def _difference(wanted: Mapping, here: Mapping, fitting: Mapping, prefix: str) -> str:
+    parts = []
+    missing = [prefix + name for name in wanted if name not in here]
+    if missing:
+        parts.append(f'it lacks {listing(missing)}')
+    other = [f'{prefix}{name} is {_kind(array)}, not {_kind(wanted[name])}'
+             for name, array in here.items() if name not in fitting]
+    return '; '.join(parts + other[:12]) or 'the model has nothing that could be loaded'
+
+
+def _kind(array: numpy.ndarray) -> str:
+    return f'{array.dtype}{list(array.shape)}'
+
+
+def _advice(wanted: Mapping, names: list[str], prefix: str) -> str:
+    """Says where in the file the link may stand."""
+    known = set(names)
+    prefixes = {name[:i + 1] for name in names for i, letter in enumerate(name) if letter == '/'}
+    elsewhere = sorted(p for p in {'', *prefixes} - {prefix} if wanted and all(p + name in known for name in wanted))
+    if elsewhere:
+        return 'all its entries stand ' + ' and '.join(f'at {p!r}' if p else 'at no prefix' for p in elsewhere[:12])
+    return 'the file has the prefixes ' + listing(sorted(prefixes)) if prefixes else \
+        'the file has the entries ' + listing(sorted(names))

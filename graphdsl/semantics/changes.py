@@ -1,0 +1,129 @@
+"""What changes over time by rules of the file: states and schedules."""
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Collection, Mapping, Optional
+
+from graphdsl.semantics import catalog
+from graphdsl.semantics.computation import (
+    Apply, Assignment, ChainType, Expression, Function, Imported, Key, ModelName, Reference, walk)
+from graphdsl.semantics.graph import Next, Noise, Schedule, State
+from graphdsl.semantics.optimizers import Declared
+from graphdsl.semantics.paths import no_such
+from graphdsl.semantics.resolve import Resolver
+from graphdsl.semantics.scope import Names
+from graphdsl.diagnostics import Place, Span, mistake
+from graphdsl.syntax import nodes
+
+
+def check_state(statement: nodes.State, resolver: Resolver) -> State:
+    """Checks the initial value of a state."""
+    initial = resolver.constant(statement.initial, 'the initial value of a state')
+    if isinstance(initial, bool) or not isinstance(initial, (int, float)):
+        raise mistake('G203', 'a state is a number', statement.initial.span, help='such as `state k = 0.0`')
+    return State(statement.span, resolver.key(statement.target), initial)
+
+
+def check_next(statement: nodes.Next, resolver: Resolver, states: Mapping[Key, State], steps: Names,
+               others: Collection[Next]) -> Next:
+    """Checks how a state moves.
+
+    Args:
+        statement: The statement.
+        resolver: Of its turn.
+        states: All states.
+        steps: All steps.
+        others: What was checked before.
+
+    Raises:
+        Mistake: If there is no such state or step, the state moves elsewhere too, or the expression is none.
+    """
+    key = resolver.key(statement.target)
+    if key not in states:
+        raise no_such(statement.target.span, 'state', str(key), states)
+    other = next((n for n in others if n.key == key), None)
+    if other is not None:
+        raise mistake('G127', f'`{key}` has two next values', statement.target.span, reason='again here',
+                      places=(Place(other.span, 'first here'),), help='a state moves by one rule')
+    after = None if statement.after is None else _one(statement.after, resolver, steps, 'step')
+    reading = replace(resolver, scope=replace(resolver.scope, reads_scalars=True))
+    expression = reading.number(statement.expression, 'the next value of a state')
+    _refuse_models(expression)
+    return Next(statement.span, key, after, expression)
+
+
+def _refuse_models(expression: Expression) -> None:
+    for node in walk(expression):
+        if isinstance(node, Apply) and (isinstance(node.callee, (ModelName, Imported, ChainType)) or (
+                isinstance(node.callee, Function) and node.callee.name in catalog.RANDOM)):
+            raise mistake('G216', 'the next value of a state is computed from values that are there', node.span,
+                          help='give this a name with an edge or `=`, and read the name here')
+
+
+def check_schedule(statement: nodes.Schedule, resolver: Resolver, optimizers: Names, declared: Collection[Declared],
+                   others: Collection[Schedule]) -> Schedule:
+    """Checks the schedule of a hyperparameter.
+
+    Args:
+        statement: The statement.
+        resolver: Of its turn.
+        optimizers: Those that have a name.
+        declared: All of them.
+        others: What was checked before.
+    """
+    path = statement.hyperparameter
+    if not isinstance(path, nodes.Attribute):
+        raise mistake('G217', 'a schedule sets a hyperparameter of an optimizer', path.span,
+                      help='such as `schedule adam.alpha = ...`, where `optimizer adam = Adam() owns ...`')
+    optimizer = _one(path.base, resolver, optimizers, 'optimizer')
+    algorithm = next((d.algorithm for d in declared if d.name == optimizer), None)
+    name = path.name
+    if algorithm is not None:
+        known = catalog.hyperparameters(resolver.scope.imported[algorithm.name] if not algorithm.module
+                                        else catalog.members('optimizers')[algorithm.name])
+        if name not in known:
+            raise mistake('G217', f'`{algorithm.name}` has no hyperparameter `{name}`', path.span,
+                          help=catalog.suggestion(name, known) or 'it has ' + ', '.join(f'`{k}`' for k in known))
+    other = next((s for s in others if (s.optimizer, s.hyperparameter) == (optimizer, name)), None)
+    if other is not None:
+        raise mistake('G127', f'`{optimizer}.{name}` has two schedules', path.span, reason='again here',
+                      places=(Place(other.span, 'first here'),), help='one schedule sets a hyperparameter')
+    return Schedule(statement.span, optimizer, name, resolver.number(statement.expression, 'a hyperparameter'))
+
+
+def _one(node: nodes.Expression, resolver: Resolver, names: Names, what: str) -> str:
+    """Returns the name of the one optimizer or step that an expression names."""
+    base = node.base if isinstance(node, nodes.Index) else node
+    if not isinstance(base, nodes.Name):
+        raise mistake('G217', f'this is no name of {"an" if what[0] in "aeiou" else "a"} {what}', node.span)
+    if base.name not in names:
+        raise no_such(base.span, what, base.name, names.spans)
+    found = names.select(node, base.name, resolver.indices(node) if isinstance(node, nodes.Index) else None)
+    if isinstance(found, list):
+        raise mistake('G217', f'this names {len(found)} {what}s, and one is wanted', node.span)
+    return str(found)
+
+
+def known_before(expression: Expression, assignments: Mapping[Key, Assignment], noises: Mapping[Key, Noise],
+                 drawn: bool = False) -> Optional[Span]:
+    """Returns the place of what is only known within a run, None if there is nothing of it.
+
+    Args:
+        expression: A number.
+        assignments: By the values that they make.
+        noises: By name.
+        drawn: Whether noise is there already.
+    """
+    pending = [(node, node.span) for node in walk(expression)]
+    seen: set[Key] = set()
+    while pending:
+        node, span = pending.pop()
+        if isinstance(node, Reference) and node.key not in seen:
+            seen.add(node.key)
+            if node.key in noises and not drawn:
+                return span
+            if node.key in assignments:
+                pending.extend((inner, span) for inner in walk(*assignments[node.key].stages))
+        elif isinstance(node, Apply) and getattr(node.callee, 'name', '') == 'shape':
+            return span
+    return None

@@ -1,0 +1,137 @@
+"""Models: their chains, where their first weights come from, and what holds them still or moves them."""
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any, Callable, Optional
+
+from graphdsl.semantics import paths
+from graphdsl.semantics.catalog import suggestion
+from graphdsl.semantics.computation import ChainType, Key, Literal
+from graphdsl.semantics.expressions import is_known
+from graphdsl.semantics.graph import Load, Model
+from graphdsl.semantics.resolve import Resolver
+from graphdsl.diagnostics import Diagnostic, Mistake, Place, mistake
+from graphdsl.syntax import nodes
+
+Statements = list[tuple[Any, Resolver]]
+
+
+class Models:
+    """The models of a file, gathered statement by statement.
+
+    Args:
+        chains: Where the chain of each model is put, by key; resolvers read it.
+        report: Called with each mistake.
+    """
+
+    def __init__(self, chains: dict[Key, ChainType], report: Callable[[Diagnostic], None]):
+        self._chains = chains
+        self._report = report
+        self._models: dict[Key, Model] = {}
+        self._copies: dict[Key, tuple[Any, Resolver]] = {}
+        self._circular: set[Key] = set()
+
+    def define(self, key: Key, statement: nodes.Model, chain: ChainType, resolver: Resolver) -> None:
+        """Adds a model that the file defines."""
+        load = None if statement.load is None else _load(statement.load, resolver)
+        self._chains[key] = chain
+        frozen_at = statement.target.span if statement.frozen else None
+        self._models[key] = Model(statement.target.span, key, chain, frozen_at, load)
+
+    def copy(self, key: Key, statement: Any, resolver: Resolver) -> None:
+        """Adds a model that is like another or follows one."""
+        self._copies[key] = (statement, resolver)
+        self._models[key] = Model(statement.target.span, key, ChainType(statement.span, key.base, (), (), (), ()))
+
+    def settle(self, frozen: Statements) -> tuple[Model, ...]:
+        """Gives copies the chains of their originals, and freezes what the file freezes.
+
+        Args:
+            frozen: The `frozen` statements.
+
+        Returns:
+            All models, in the order of the file.
+        """
+        for key in self._copies:
+            self._attempt(self._settle_copy, key, ())
+        for statement, resolver in frozen:
+            self._attempt(self._freeze, statement, resolver)
+        return tuple(self._models.values())
+
+    def _attempt(self, action: Callable, *arguments: Any) -> None:
+        try:
+            action(*arguments)
+        except Mistake as error:
+            self._report(error.diagnostic)
+
+    def _settle_copy(self, key: Key, before: tuple[Key, ...]) -> None:
+        if key in self._chains or key in self._circular:
+            return
+        statement, resolver = self._copies[key]
+        node = statement.original if isinstance(statement, nodes.ModelLike) else statement.leader
+        original = self._original(node, resolver)
+        row = (*before, key)
+        if original in row:
+            circle = row[row.index(original):]
+            self._circular.update(circle)
+            raise mistake('G317', 'these models are copies of each other', statement.span,
+                          reason=' -> '.join(map(str, (*circle, original))),
+                          help='one of them must be defined by itself: `model m = ...`')
+        if original in self._copies:
+            self._settle_copy(original, (*before, key))
+        if original not in self._chains:
+            return
+        self._chains[key] = self._chains[original]
+        decay, every = _rule(statement, resolver)
+        self._models[key] = replace(self._models[key], chain=self._chains[original], original=original, decay=decay,
+                                    every=every)
+
+    def _original(self, node: nodes.Expression, resolver: Resolver) -> Key:
+        base = node.base if isinstance(node, nodes.Index) else node
+        models = resolver.scope.models
+        if not isinstance(base, nodes.Name) or base.name not in models:
+            if not isinstance(base, nodes.Name):
+                raise mistake('G408', 'only a whole model can be copied or followed', node.span)
+            raise mistake('G408', f'there is no model `{base.name}`', node.span,
+                          help=suggestion(base.name, models.bases()) or paths.listed(models))
+        found = models.select(node, base.name, resolver.indices(node) if isinstance(node, nodes.Index) else None)
+        if not isinstance(found, Key):
+            raise mistake('G408', f'this names {len(found)} models, and one is wanted', node.span)
+        return found
+
+    def _freeze(self, statement: nodes.Frozen, resolver: Resolver) -> None:
+        for unit in paths.units(statement.path, resolver, self._chains, 'frozen'):
+            if unit.model not in self._chains:      # it is wrong, and reported
+                continue
+            model = self._models[unit.model]
+            if model.follows:
+                raise mistake('G413', f'`{unit.model}` follows `{model.original}`, and is frozen', statement.path.span,
+                              places=(Place(model.span, 'declared here'),), help='remove one of the two')
+            if not unit.path:
+                self._models[unit.model] = replace(model, frozen_at=statement.path.span)
+                continue
+            chain = paths.frozen(model.chain, unit.path)
+            self._chains[unit.model] = chain
+            self._models[unit.model] = replace(model, chain=chain)
+
+
+def _load(node: nodes.Load, resolver: Resolver) -> Load:
+    path = resolver.constant(node.file, 'the name of a file')
+    part = '' if node.part is None else resolver.constant(node.part, 'the part of a file')
+    for value, expression in ((path, node.file), (part, node.part)):
+        if not isinstance(value, str):
+            raise mistake('G203', 'this must be a string', expression.span, help='such as `load "teacher.npz"`')
+    return Load(node.span, path, part, node.partly)
+
+
+def _rule(statement: Any, resolver: Resolver) -> tuple[Optional[Any], Optional[int]]:
+    """Returns the decay of a follower, or after how many iterations it is copied anew."""
+    if isinstance(statement, nodes.ModelLike):
+        return None, None
+    if statement.rule == 'every':
+        return None, resolver.integer(statement.amount, 'an interval', least=1)
+    decay = resolver.number(statement.amount, 'a decay')
+    if is_known(decay) and isinstance(decay, Literal) and not 0 <= decay.value <= 1:
+        raise mistake('G204', 'a decay is between 0 and 1', statement.amount.span,
+                      help='it says how much of the follower stays in an iteration, such as 0.999')
+    return decay, None

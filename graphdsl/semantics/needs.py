@@ -1,0 +1,132 @@
+"""What steps and values need: assignments, streams, inputs."""
+from __future__ import annotations
+
+import functools
+from typing import Iterable, Mapping
+
+from graphdsl.semantics import catalog, flow
+from graphdsl.semantics.computation import (
+    Assignment, Builtin, Callee, ChainType, Expression, Function, Key, Reference, walk)
+from graphdsl.semantics.graph import Graph, Optimizer, Step, Term, Update
+from graphdsl.diagnostics import Span
+
+
+def steps_of(graph: Graph) -> tuple[Step, ...]:
+    """Returns the steps of an iteration; without any in the file, one that updates all optimizers."""
+    if graph.steps or not graph.optimizers:
+        return graph.steps
+    span = graph.optimizers[0].span
+    return (Step(span, 'main', None, None, None, None, tuple(Update(o.span, o.name) for o in graph.optimizers)),)
+
+
+def terms_of(update: Update, optimizer: Optimizer) -> tuple[Term, ...]:
+    """Returns the losses that an update is for."""
+    return tuple(term for term in optimizer.terms if update.losses is None or term.loss in update.losses)
+
+
+class Needs:
+    """Tells what some values of a graph are computed from.
+
+    Args:
+        graph: The graph.
+
+    Attributes:
+        maker: The assignment that makes each value.
+    """
+
+    def __init__(self, graph: Graph):
+        self._graph = graph
+        self.maker: Mapping[Key, Assignment] = {key: a for a in graph.assignments for key in a.results}
+
+    def assignments(self, keys: Iterable[Key]) -> tuple[Assignment, ...]:
+        """Returns the assignments that some values need, in the order of computation."""
+        needed = {id(assignment) for assignment in flow.reaching(keys, self.maker)}
+        return tuple(a for a in self._graph.assignments if id(a) in needed)
+
+    def root(self, key: Key) -> Key:
+        """Returns the value that a name stands for, through names that are just other names."""
+        while key in self.maker and isinstance(self.maker[key].stages[0], Reference):
+            key = self.maker[key].stages[0].key
+        return key
+
+    def leaves(self, expression: Expression) -> dict[Key, Span]:
+        """Returns what a number between the steps is made of that a run has to have, with where it is read.
+
+        Numbers, and what no run computes and follows by functions alone, are computed there.
+        """
+        states = {state.key for state in self._graph.states}
+        found: dict[Key, Span] = {}
+        pending = [(node.key, node.span) for node in walk(expression) if isinstance(node, Reference)]
+        while pending:
+            key, span = pending.pop(0)
+            assignment = self.maker.get(key)
+            if assignment is not None and (assignment.is_number or (
+                    key not in self.computed and not assignment.models and all(map(is_pure, assignment.callees)))):
+                pending.extend((operand, span) for operand in assignment.operands)
+            elif key not in states:
+                found[key] = span
+        return found
+
+    @functools.cached_property
+    def computed(self) -> set[Key]:
+        """The values that some step computes, reports apart."""
+        return {key for step in steps_of(self._graph) for a in self.of_step(step) for key in a.results}
+
+    def of_step(self, step: Step) -> tuple[Assignment, ...]:
+        """Returns what a run of a step computes when all conditions hold, reports apart."""
+        optimizers = {optimizer.name: optimizer for optimizer in self._graph.optimizers}
+        losses = {loss.key: loss for loss in self._graph.losses}
+        keys, conditions = [], []
+        for update in step.updates:
+            conditions.append(update.condition)
+            for term in terms_of(update, optimizers[update.optimizer]):
+                keys.append(term.loss)
+                conditions.append(losses[term.loss].condition)
+        keys += [node.key for c in conditions if c is not None for node in walk(c) if isinstance(node, Reference)]
+        return self.assignments(keys)
+
+
+def is_pure(callee: Callee) -> bool:
+    """Says whether a callee draws no random numbers and moves no pool, nor what a block without links calls."""
+    pending, seen = [callee], set()
+    while pending:
+        callee = pending.pop()
+        if (isinstance(callee, Function) and callee.name in catalog.RANDOM) or (
+                isinstance(callee, Builtin) and callee.name in ('grad', 'history')):
+            return False
+        if isinstance(callee, ChainType) and id(callee) not in seen:
+            seen.add(id(callee))
+            pending.extend(inner for assignment in callee.assignments for inner in assignment.callees)
+    return True
+
+
+def streams_read(graph: Graph, assignments: Iterable[Assignment]) -> dict[str, None]:
+    """Returns the streams whose minibatches some assignments read, in the order of the file."""
+    read = {key for assignment in assignments for key in assignment.operands}
+    streams = {i.stream for i in graph.inputs if i.name != '_' and Key(i.name) in read}
+    order = [stream.name for stream in graph.streams] or ['main']
+    return dict.fromkeys(stream for stream in order if stream in streams)
+
+
+def streams_of(graph: Graph) -> dict[Key, tuple[str, ...]]:
+    """Returns the streams that each value needs minibatches of, or the number of their rows."""
+    return sources(graph, {**{Key(i.name): i.stream for i in graph.inputs},
+                           **{noise.key: noise.stream for noise in graph.noises}})
+
+
+def sources(graph: Graph, origins: Mapping[Key, str]) -> dict[Key, tuple[str, ...]]:
+    """Returns the streams, or inputs, that each value is computed from, in the order of the file.
+
+    Args:
+        graph: The graph.
+        origins: Those of inputs and noise.
+    """
+    order = {name: i for i, name in enumerate(dict.fromkeys([*(s.name for s in graph.streams), *origins.values()]))}
+    found: dict[Key, tuple[str, ...]] = {key: () for key in (
+        *(state.key for state in graph.states), *(noise.key for noise in graph.noises))}
+    found.update({key: (name,) for key, name in origins.items()})
+    for assignment in graph.assignments:
+        names = {name for key in assignment.operands for name in found[key]}
+        for key in assignment.results:
+            found[key] = tuple(sorted(names, key=order.__getitem__))
+    return found

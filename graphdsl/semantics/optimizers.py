@@ -1,0 +1,180 @@
+"""Optimizer statements: what each owns, which losses it names, its hooks."""
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any, Iterator, Mapping, Optional, Sequence
+
+from graphdsl.semantics import paths
+from graphdsl.semantics.computation import Arithmetic, ChainType, Construct, Expression, Key, Literal, Reference
+from graphdsl.semantics.computation import Sequence as Listing
+from graphdsl.semantics.graph import Term, Unit
+from graphdsl.semantics.numbers import too_large
+from graphdsl.semantics.resolve import Resolver
+from graphdsl.semantics.scope import Names
+from graphdsl.semantics.unroll import Report, unroll
+from graphdsl.diagnostics import Mistake, Place, Span, mistake
+from graphdsl.syntax import nodes
+
+
+@dataclass(frozen=True)
+class Declared:
+    """An optimizer as the file declares it.
+
+    Attributes:
+        owns: What it owns, each with its place.
+        named: Losses that it names, None where it says nothing of losses.
+        skips: Whether it makes no update when a gradient is not finite.
+    """
+
+    span: Span
+    name: str
+    algorithm: Construct
+    owns: tuple[tuple[Unit, Span], ...]
+    named: Optional[tuple[Term, ...]]
+    hooks: tuple[Construct, ...]
+    skips: bool
+
+
+def declare(statement: nodes.Optimizer, resolver: Resolver, names: Names, chains: Mapping[Key, ChainType],
+            report: Report) -> Declared:
+    """Resolves an optimizer statement.
+
+    Args:
+        statement: The statement.
+        resolver: Of its turn.
+        names: The optimizers that have a name of their own; this one is added.
+        chains: Of the models.
+        report: Called with each mistake but the one that is raised.
+
+    Raises:
+        Mistake: If it cannot be told what it owns, or what it is.
+    """
+    units: list[tuple[Unit, Span]] = []
+    terms: list[Term] = []
+    hooks: list[Construct] = []
+    names_losses = failed = skips = False
+    for item, within in _items(statement, resolver, report):
+        names_losses = names_losses or isinstance(item, nodes.Minimizes)
+        try:
+            if isinstance(item, nodes.Owned):
+                units.extend((unit, item.path.span) for unit in _owned(item, within, chains))
+            elif isinstance(item, nodes.Minimizes):
+                terms.extend(_terms(item.losses[0], within))
+            elif isinstance(item, nodes.Hook):
+                hooks.append(_hook(item, hooks, within))
+            else:
+                skips = True
+        except Mistake as error:
+            failed = True
+            report(error.diagnostic)
+    algorithm = _construct('optimizers', statement.algorithm, resolver)
+    if not units and not failed:
+        raise mistake('G407', 'this optimizer owns nothing', statement.span,
+                      help='say which models it moves: `owns trunk, head[*]`')
+    if statement.target is None:
+        name = '_'.join(str(unit) for unit, _ in units)
+    else:
+        key = resolver.key(statement.target)
+        names.bind(key, statement.target.span)
+        name = str(key)
+    return Declared(statement.span, name, algorithm, tuple(units), tuple(terms) if names_losses else None,
+                    tuple(hooks), skips)
+
+
+def _items(statement: nodes.Optimizer, resolver: Resolver, report: Report) -> Iterator[tuple[Any, Resolver]]:
+    """Yields what an optimizer owns, minimizes and else has, one at a time, each with the resolver of its turn."""
+    turns = [] if statement.body is None else unroll(statement.body, resolver, report)
+    lines = [(nodes.Owns(statement.span, statement.owns), resolver),
+             (nodes.Minimizes(statement.span, statement.minimizes), resolver),
+             *((turn.statement, resolver.within(turn.numbers)) for turn in turns)]
+    for line, within in lines:
+        if isinstance(line, nodes.Owns):
+            yield from ((owned, within) for owned in line.owned)
+        elif isinstance(line, nodes.Minimizes):
+            yield from ((nodes.Minimizes(loss.span, (loss,)), within) for loss in line.losses)
+        else:
+            yield line, within
+
+
+def _hook(item: nodes.Hook, hooks: Sequence[Construct], resolver: Resolver) -> Construct:
+    """Resolves a hook, the only one of its class: Chainer tells hooks apart by nothing else."""
+    hook = _construct('optimizer_hooks', item.hook, resolver)
+    first = next((other for other in hooks if other.name == hook.name), None)
+    if first is not None:
+        raise mistake('G411', f'this optimizer has two hooks `{hook.name}`', hook.span, reason='again here',
+                      places=(Place(first.span, 'first here'),), help='remove one of the two')
+    return hook
+
+
+def _construct(module: str, node: nodes.Expression, resolver: Resolver) -> Construct:
+    call = node if isinstance(node, nodes.Call) else None
+    base = node.function if call is not None else node
+    if not isinstance(base, nodes.Name):
+        raise mistake('G106', 'this is not the name of a class', base.span)
+    return resolver.construct(module, base, node.span, call)
+
+
+def _owned(owned: nodes.Owned, resolver: Resolver, chains: Mapping[Key, ChainType]) -> list[Unit]:
+    """Returns what a path owns; where parts are excepted, the rest part by part."""
+    units = paths.units(owned.path, resolver, chains)
+    for path in owned.excepted:
+        for excepted in paths.units(path, resolver, chains):
+            if not any(is_within(excepted, unit) for unit in units):
+                raise mistake('G412', f'`{excepted}` is no part of what is owned here', path.span,
+                              help='`owns m except m.part` leaves out a part of m')
+            units = [rest for unit in units for rest in _without(unit, excepted, chains)]
+    return units
+
+
+def _without(unit: Unit, excepted: Unit, chains: Mapping[Key, ChainType]) -> list[Unit]:
+    """Returns the parts of a unit that are not within another."""
+    if is_within(unit, excepted):
+        return []
+    if not is_within(excepted, unit):
+        return [unit]
+    content = part_of(chains[unit.model], unit.path)
+    if not isinstance(content, ChainType):
+        return [unit]
+    inner = [Unit(unit.model, (*unit.path, part.name)) for part in content.parts if not part.is_frozen]
+    return [rest for part in inner for rest in _without(part, excepted, chains)]
+
+
+def is_within(unit: Unit, other: Unit) -> bool:
+    """Says whether a unit is another, or a part of it."""
+    return unit.model == other.model and unit.path[:len(other.path)] == other.path
+
+
+def part_of(chain: ChainType, path: tuple[str, ...]) -> Any:
+    """Returns what a part of a chain is made of, None within an imported link."""
+    content: Any = chain
+    for name in path:
+        content = next((p.content for p in content.parts if p.name == name), None) \
+            if isinstance(content, ChainType) else None
+    return content
+
+
+def _terms(node: nodes.Expression, resolver: Resolver) -> Iterator[Term]:
+    expression = resolver.expression(node)
+    for item in expression.items if isinstance(expression, Listing) else (expression,):
+        yield _term(node.span, item)
+
+
+def _term(span: Span, expression: Expression) -> Term:
+    if isinstance(expression, Reference):
+        return Term(span, expression.key, 1.0)
+    if isinstance(expression, Arithmetic) and expression.operator == '-' and len(expression.operands) == 1:
+        term = _term(span, expression.operands[0])
+        return replace(term, weight=-term.weight)
+    if isinstance(expression, Arithmetic) and expression.operator == '*':
+        for weight, loss in (expression.operands, expression.operands[::-1]):
+            if isinstance(weight, Literal) and isinstance(loss, Reference):
+                return Term(span, loss.key, _as_float(weight))
+    raise mistake('G405', 'an optimizer minimizes losses, each times a number or not', span,
+                  help='write a weight as `0.5 * a`; give anything else a name with `loss NAME = ...`')
+
+
+def _as_float(weight: Literal) -> float:
+    try:
+        return float(weight.value)
+    except OverflowError:
+        raise too_large(weight.span) from None
