@@ -40,7 +40,7 @@ def write_computations(verb: str, computations: Sequence[Computation], what: str
         functions = []
         for computation in computations:
             suffix = '' if len(computations) == 1 else ''.join(f'_{source}' for source in computation.sources)
-            function = names.get('function', identifier(verb + suffix))
+            function = names.get('function', verb + suffix, identifier(verb + suffix))
             functions.append(f'{tuple(computation.sources)!r}: {function}')
             writer.line()
             with writer.block(f'def {function}(batch):'):

@@ -42,7 +42,8 @@ class _Iteration:
         self.spans = spans
         self.needs = Needs(self.graph)
         self.is_alone = len(plan.steps) == 1 and plan.steps[0].kind is None and plan.steps[0].condition is None
-        self.functions = {step.name: self.names.get('step', identifier(step.name) + '_step') for step in plan.steps}
+        self.functions = {step.name: self.names.get('step', step.name, identifier(step.name) + '_step')
+                          for step in plan.steps}
         self.steps = [StepWriter(self.graph, step, writer, self.names, chains, spans, self.is_alone)
                       for step in plan.steps]
         self.keeps = any(step.kept for step in plan.steps)
@@ -179,7 +180,7 @@ class _Iteration:
                    and step.kind != 'repeat' for step in self.plan.steps for name, guard in step.updates)
 
     def _before(self, model: Key) -> str:
-        return self.names.get('before', f'{identifier(str(model))}_before')
+        return self.names.get('before', str(model), f'{identifier(str(model))}_before')
 
     def _updates(self, model: Key) -> str:
         owners = [o.name for o in self.graph.optimizers if any(unit.model == model for unit in o.owns)]

@@ -5,7 +5,7 @@ import os
 from dataclasses import dataclass
 from typing import Iterable, Mapping, Optional
 
-from graphdsl.semantics.computation import Apply, Key, NumberFunction, Weight, walk
+from graphdsl.semantics.computation import Apply, Key, Literal, NumberFunction, Weight, walk
 from graphdsl.semantics.graph import Dataset, Graph, Model, Optimizer, Stream, Train, Unit
 from graphdsl.semantics.optimizers import part_of
 from graphdsl.semantics.needs import Needs
@@ -107,7 +107,16 @@ class _Emitter:
         # Of losses that are one value, the first.
         losses = {needs.root(loss.key): repr(str(loss.key)) for loss in reversed(graph.losses)}
         write_wrapped(writer, 'LOSSES = [', reversed(list(losses.values())), ']')
-        write_wrapped(writer, 'TRAIN = runtime.Train(', _settings(graph.train, graph.streams), ')')
+        settings = _settings(graph.train, graph.streams)
+        if graph.streams and not self._counts_epochs():
+            settings.append('counts_epochs=False')
+        write_wrapped(writer, 'TRAIN = runtime.Train(', settings, ')')
+
+    def _counts_epochs(self) -> bool:
+        """Says whether a step draws from the first stream."""
+        clock = self.graph.streams[0].name
+        return any(draw.kind == 'stream' and draw.name == clock for step in self.plan.steps for draw in step.draws
+                   if not (isinstance(step.count, Literal) and step.count.value < 1))
 
     def _states(self) -> None:
         """Writes what changes over time beside weights, where there is any."""

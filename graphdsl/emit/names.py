@@ -28,10 +28,16 @@ class Identifiers:
         self._taken = {*MODULE_NAMES, *FUNCTION_NAMES, *reserved}
         self._known: dict[tuple[str, str], str] = {}
 
-    def get(self, kind: str, name: str) -> str:
-        """Returns the identifier of a name; a model and a value may share a name and never an identifier."""
+    def get(self, kind: str, name: str, stem: str = '') -> str:
+        """Returns the identifier of a name; a model and a value may share a name and never an identifier.
+
+        Args:
+            kind (str): What the name belongs to.
+            name (str): The name, which need not be an identifier where a stem is given.
+            stem (str): What the identifier is made of, if not the name itself.
+        """
         if (kind, name) not in self._known:
-            identifier = name
+            identifier = stem or name
             while identifier in self._taken or keyword.iskeyword(identifier):
                 identifier += '_'
             self._taken.add(identifier)

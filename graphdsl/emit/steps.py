@@ -41,7 +41,7 @@ class StepWriter:
         self.names = names
         self.spans = spans
         self.is_alone = is_alone
-        self.conditions = [names.get('condition', identifier(c.name)) for c in step.conditions]
+        self.conditions = [names.get('condition', c.name, identifier(c.name)) for c in step.conditions]
         self.expressions = Expressions(names, chains.name, self._modes())
         self.points = points(one.assignment for one in step.forward)
         self.assignments = [one.assignment for one in (*step.forward, *step.metrics)]
@@ -80,10 +80,11 @@ class StepWriter:
     def _of_pass(self, number: int) -> str:
         prefix = '' if self.is_alone else f'{identifier(self.step.name)}_'
         name = f'{prefix}parameters{self._suffix(number)}'
-        return name if name == 'parameters' else self.names.get('parameters', name)
+        return name if name == 'parameters' else self.names.get('parameters', f'{self.step.name}/{number}', name)
 
     def _of_optimizer(self, optimizer: str) -> str:
-        return self.names.get('parameters', f'{identifier(self.step.name)}_{identifier(optimizer)}_parameters')
+        stem = f'{identifier(self.step.name)}_{identifier(optimizer)}_parameters'
+        return self.names.get('parameters', f'{self.step.name}/{optimizer}/', stem)
 
     def _suffix(self, number: int) -> str:
         return '' if len(self.step.backward) == 1 else f'_{number + 1}'

@@ -4,7 +4,7 @@ from __future__ import annotations
 from typing import Collection, Iterable, Sequence
 
 from graphdsl.semantics import flow
-from graphdsl.semantics.computation import Apply, Assignment, Builtin, Key, walk
+from graphdsl.semantics.computation import Apply, Assignment, Builtin, Expression, Key, walk
 
 
 def points(assignments: Iterable[Assignment]) -> tuple[Key, ...]:
@@ -13,7 +13,7 @@ def points(assignments: Iterable[Assignment]) -> tuple[Key, ...]:
                                for node in walk(*assignment.stages) if _is_gradient(node)))
 
 
-def _is_gradient(node) -> bool:
+def _is_gradient(node: Expression) -> bool:
     return isinstance(node, Apply) and node.callee == Builtin('grad')
 
 

@@ -31,7 +31,7 @@ def simplified(guard: Guard) -> Guard:
 
 
 class Condition(NamedTuple):
-    """A condition of a step, and what it decides on, such as ``'loss penalty'``."""
+    """A condition of a step, and what it decides on, such as ``'has penalty'``."""
 
     expression: Expression
     name: str

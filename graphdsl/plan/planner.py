@@ -6,7 +6,8 @@ from typing import Iterable, Sequence
 from graphdsl.semantics import flow
 from graphdsl.semantics.computation import Key, Reference, walk
 from graphdsl.semantics.graph import Graph
-from graphdsl.semantics.needs import Needs, steps_of, streams_read
+from graphdsl.semantics.graph import Step as CheckedStep
+from graphdsl.semantics.needs import Needs, steps_of, streams_read, terms_of
 from graphdsl.plan.evaluation import evaluations, predictions
 from graphdsl.plan.free import Free
 from graphdsl.plan.guards import Conditions, guarded
@@ -47,7 +48,7 @@ class _StepPlanner:
         available: The values that a run has when all conditions hold.
     """
 
-    def __init__(self, graph: Graph, needs: Needs, step):
+    def __init__(self, graph: Graph, needs: Needs, step: CheckedStep):
         self._graph = graph
         self._needs = needs
         self._step = step
@@ -78,7 +79,7 @@ class _StepPlanner:
             updated = self._conditions.guard(update.condition, f'updates {optimizer.name}')
             losses = [WeightedLoss(term.loss, term.weight, both(updated, self._conditions.guard(
                 conditions[term.loss], f'has {term.loss}')))
-                for term in optimizer.terms if update.losses is None or term.loss in update.losses]
+                for term in terms_of(update, optimizer)]
             present = NEVER
             for loss in losses:
                 present = either(present, loss.guard)

@@ -9,6 +9,7 @@ from graphdsl.runtime.modes import evaluating, quiet, quiet_unless
 from graphdsl.runtime.noise import Noise
 from graphdsl.runtime.owned import Owned, parameters, weight
 from graphdsl.runtime.program import Program
+from graphdsl.runtime.repairs import repair_deconvolution
 from graphdsl.runtime.settings import Input, Train
 from graphdsl.runtime.stateful import cut
 from graphdsl.runtime.training import main
@@ -19,3 +20,5 @@ __all__ = [
     'detach', 'evaluating', 'follow', 'gradient', 'load', 'main', 'matched', 'mixed', 'one_hot', 'ones_like',
     'parameters', 'point', 'quiet', 'quiet_unless', 'reverse_gradient', 'scalar', 'unshare', 'update_if_finite',
     'weight', 'zeros_like']
+
+repair_deconvolution()

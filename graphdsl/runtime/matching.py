@@ -9,7 +9,7 @@ import chainer
 import chainer.functions as F
 import numpy
 
-from graphdsl.runtime.arrays import cast, filled
+from graphdsl.runtime.arrays import array, cast, filled
 
 _OPERATORS: dict[str, Callable] = {'+': operator.add, '-': operator.sub, '*': operator.mul, '/': operator.truediv,
                                    '//': operator.floordiv, '**': operator.pow}
@@ -27,11 +27,13 @@ def mixed(symbol: str, *operands: Any) -> Any:
 
     Returns:
         What the operator gives once integers that meet a float have its dtype; where none is an array of floats,
-        that of Chainer's configuration. Integers alone stay integers, but for ``/``.
+        that of Chainer's configuration. Integers alone stay integers, but for ``/``; they come as a bare array.
     """
     if any(map(_is_float, operands)) or symbol == '/' or any(isinstance(o, float) for o in operands):
         like = _like(operands)
         operands = tuple(o if _is_number(o) else cast(o, like) for o in operands)
+    else:       # Chainer adds and multiplies variables of floats only
+        operands = tuple(map(array, operands))
     return functools.reduce(_OPERATORS[symbol], operands)
 
 
@@ -40,16 +42,20 @@ def matched(function: Callable, positions: tuple[int, ...], *arguments: Any, **k
 
     Args:
         function: Of :mod:`chainer.functions`.
-        positions: Which of its arguments are arrays.
-        arguments: Some of the arrays hold integers or truth values, or are Python numbers.
+        positions: Which of its arguments are arrays, or lists of arrays.
+        arguments: Some of the arrays hold integers or truth values, or are Python numbers. A sum counts truth values.
         keywords: Further arguments.
     """
-    met = [arguments[i] for i in positions]
+    met = [v for i in positions for v in (arguments[i] if isinstance(arguments[i], (list, tuple)) else [arguments[i]])]
     like = _like(met)
+    if function is F.add and like is None:
+        return sum(array(v).astype(numpy.int32) if array(v).dtype.kind == 'b' else array(v) for v in met)
     shape_of = next(a for a in (like, *met, *arguments) if a is not None and not _is_number(a))
     dtype = numpy.int32 if function in _WITH_LABELS else like.dtype if like is not None else chainer.get_dtype()
 
     def fitted(value: Any) -> Any:
+        if isinstance(value, (list, tuple)):
+            return type(value)(map(fitted, value))
         if _is_number(value):
             return filled(value, shape_of, dtype=dtype)
         return value if function in _WITH_LABELS else cast(value, like)

@@ -33,6 +33,7 @@ class Train(NamedTuple):
         stall: A report, whether it should fall, and how many evaluations it may stay without improving.
         batches: Sizes of minibatches of streams that have their own, by stream.
         streams: Names of the data blocks, in order.
+        counts_epochs: Whether a step draws from the first of them.
     """
 
     batch: int
@@ -44,3 +45,4 @@ class Train(NamedTuple):
     stall: Optional[tuple[str, bool, int]] = None
     batches: dict[str, int] = {}
     streams: tuple[str, ...] = ()
+    counts_epochs: bool = True

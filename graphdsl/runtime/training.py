@@ -37,6 +37,9 @@ def make_trainer(program: Program, out: str, length: Optional[tuple[int, str]] =
     length = length or settings.length
     if length is None:
         raise ValueError('the length of the run is not given: write `epochs 20` in `train`, or pass it')
+    if length[1] == 'epoch' and not settings.counts_epochs:
+        raise ValueError(f'no step draws from {program.streams[0]!r}, and an epoch would never end: '
+                         'give a number of iterations')
     datasets = program.datasets()
     if not datasets:
         raise ValueError('the graph has no data block: make a Trainer of your own with `updater(iterator)`')

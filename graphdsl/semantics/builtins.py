@@ -60,7 +60,8 @@ def apply(name: str, span: Span, arguments: tuple[Expression, ...], keywords: tu
     return Apply(span, Builtin(name), tuple(given.values()))
 
 
-def _given(name: str, span: Span, arguments, keywords) -> dict[str, Expression]:
+def _given(name: str, span: Span, arguments: tuple[Expression, ...], keywords: tuple[tuple[str, Expression], ...]
+           ) -> dict[str, Expression]:
     parameters, least = SIGNATURES[name]
     listing = f'its arguments are {", ".join(f"`{p}`" for p in parameters)}'
     if len(arguments) > len(parameters):

@@ -159,6 +159,14 @@ def missing_size(name: str, arguments: int, keywords: Iterable[str]) -> str:
     return next((p for p in parameters if name in _INFERRING_LINKS and p in _NEVER_OMITTED and p not in given), '')
 
 
+def lacks_size_and_axis(name: str, arguments: int, keywords: Iterable[str]) -> bool:
+    """Says whether a link gets neither of its size and its axis, one of which it needs."""
+    parameters = _signature(members('links')[name]).parameters
+    given = {*list(parameters)[:arguments], *keywords}
+    both = {'size', 'axis'}
+    return both <= set(parameters) and all(parameters[p].default is None for p in both) and not given & both
+
+
 def call_problem(thing: Callable, arguments: int, keywords: Iterable[str], called: str = ''
                  ) -> Optional[tuple[str, str]]:
     """Says what is wrong with a call, by the signature.

@@ -1,7 +1,7 @@
 """Builds the chains of models and blocks from their definitions."""
 from __future__ import annotations
 
-from typing import Any, Mapping, Optional
+from typing import Any, Callable, Mapping, Optional, Union
 
 from graphdsl.semantics import catalog, edges, flow
 from graphdsl.semantics.computation import (
@@ -88,12 +88,13 @@ class ChainBuilder:
         for parameter in block.parameters:
             names.bind(Key(allowed(parameter.name)), parameter.name.span)
 
-    def build(self, name: str, definition, numbers: Mapping[str, Any], span: Span) -> ChainType:
+    def build(self, name: str, definition: Union[nodes.Chain, nodes.Body], numbers: Mapping[str, Any], span: Span
+              ) -> ChainType:
         """Builds the chain of a definition in either form.
 
         Args:
             name (str): Of the model family or block.
-            definition: A :class:`nodes.Chain` or :class:`nodes.Body`.
+            definition: Stages in a row, or a body in braces.
             numbers: What it sees of params, loop variables and hyper-parameters.
             span: Of the whole statement.
 
@@ -218,7 +219,8 @@ class _BodyBuilder:
         return ChainType(span, self.name, tuple(name.name for name in self.body.inputs),
                          tuple(name.name for name in self.body.outputs), self.parts.all(), ordered)
 
-    def _try(self, action):
+    def _try(self, action: Callable[[], Any]) -> Any:
+        """Returns what an action gives, None where it ends in a mistake, which is reported."""
         try:
             return action()
         except Mistake as error:

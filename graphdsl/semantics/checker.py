@@ -2,7 +2,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any, Callable, Iterable, Mapping, Optional
+from typing import Any, Callable, Iterable, Mapping, Optional, Union
 
 from graphdsl.semantics import (
     changes, data, dtypes, edges, flow, imports, ownership, params, reports, settings, steps)
@@ -101,7 +101,7 @@ class _Checker:
         models = self._models()
         assignments = self._assignments(inputs)
         losses, metrics, outputs = self._reports(inputs)
-        train = self._train(losses, metrics, streams, outputs)
+        train = self._train(losses, metrics, streams)
         owners = self._owners(losses, models, assignments)
         in_steps = self._steps()
         nexts, schedules = self._changes(states, owners)
@@ -250,7 +250,7 @@ class _Checker:
 
     def _assignments(self, inputs: Iterable[Input]) -> tuple[Assignment, ...]:
         found: list[Assignment] = []
-        bound: set[Key] = {Key(i.name) for i in inputs}
+        bound: set[Key] = {Key(i.name) for i in inputs if i.name != '_'}
         for statement, resolver in self._all(nodes.Edge, nodes.Value, nodes.Loss, nodes.Metric, nodes.Output):
             if isinstance(statement, (nodes.Edge, nodes.Value)):
                 assignment = self.attempt(edges.assignment, statement, resolver)
@@ -264,7 +264,8 @@ class _Checker:
                 bound.update(key for key in assignment.results if key.base != '_')
         return self.attempt(flow.in_order, found) or ()
 
-    def _named_expression(self, statement, resolver: Resolver) -> Assignment:
+    def _named_expression(self, statement: Union[nodes.Loss, nodes.Metric, nodes.Output], resolver: Resolver
+                          ) -> Assignment:
         results = tuple(resolver.key(target) for target in statement.targets)
         return edges.assigned(statement.span, results, statement.expression, resolver)
 
@@ -278,8 +279,7 @@ class _Checker:
 
     # Training
 
-    def _train(self, losses: Iterable[Loss], metrics: Iterable[Metric], streams: Mapping[str, Stream],
-               outputs: Iterable[Key]) -> Train:
+    def _train(self, losses: Iterable[Loss], metrics: Iterable[Metric], streams: Mapping[str, Stream]) -> Train:
         statements = self._all(nodes.Train)
         for statement, _ in statements[1:]:
             self.report(Diagnostic('G602', 'there are two `train` blocks', statement.span, reason='the second',
@@ -333,6 +333,7 @@ class _Checker:
     def _warn_of_unused(self, graph: Graph, owners: ownership.Ownership) -> None:
         used = {key for assignment in graph.assignments for key in assignment.operands}
         used |= {*(loss.key for loss in graph.losses), *(metric.key for metric in graph.metrics), *graph.outputs}
+        used |= {state.key for state in graph.states}       # a state is reported
         used |= {node.key for expression in graph.numbers() for node in walk(expression) if isinstance(node, Reference)}
         for key, span in self.values.spans.items():
             if key not in used:

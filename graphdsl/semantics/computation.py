@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import functools
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple, Optional, Union
+from typing import Iterator, NamedTuple, Optional, Union
 
 from graphdsl.diagnostics import Span
 
@@ -304,7 +304,7 @@ Expression = Union[Literal, Sequence, Reference, RunningNumber, Scalar, Reported
                    Comparison, Conditional, SliceItem, Subscript, Construct, Apply]
 
 
-def children(node: Any) -> tuple[Expression, ...]:
+def children(node: Expression) -> tuple[Expression, ...]:
     """Returns the expressions directly within an expression."""
     if isinstance(node, (Apply, Construct)):
         return node.arguments + tuple(value for _, value in node.keywords)
@@ -323,7 +323,7 @@ def children(node: Any) -> tuple[Expression, ...]:
     return ()
 
 
-def walk(*roots: Expression):
+def walk(*roots: Expression) -> Iterator[Expression]:
     """Yields expressions and all that is within them, from left to right."""
     pending = list(reversed(roots))
     while pending:

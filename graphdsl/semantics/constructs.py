@@ -47,6 +47,10 @@ class Constructs(Expressions):
         missing = catalog.missing_size(name, len(arguments), names) if size is not None else ''
         if missing:
             raise mistake('G306', f'`{name}` needs a value for `{missing}`', span)
+        if module == 'links' and not imported and catalog.lacks_size_and_axis(name, len(arguments), names):
+            raise mistake('G306', f'`{name}` needs a value for `size` or `axis`', span,
+                          help=f'write the number of channels, `{name}(32)`, or the axes that it averages over, '
+                               f'`{name}(axis=(0, 2, 3))`')
         return Construct(span, '' if imported else module, name, arguments, keywords)
 
     def _constants(self, name: str, call: Optional[nodes.Call], with_initializers: bool

@@ -17,6 +17,7 @@ from graphdsl.semantics.optimizers import part_of
 from graphdsl.semantics.types import is_integer
 
 FLOAT, INTEGER, UNKNOWN = 'float', 'integer', 'unknown'     # arrays; truth values count as integers
+BARE = 'bare integer'                                       # NumPy's own arithmetic serves; Chainer's is of floats
 NUMBER, WHOLE = 'number', 'whole number'                    # Python numbers
 
 # What these give is made of the elements of their first argument.
@@ -41,8 +42,8 @@ def with_casts(assignments: Items[Assignment], inputs: Iterable[Input], noises: 
         noises: Likewise.
         models: Of the graph.
     """
-    known = {Key(i.name): INTEGER if is_integer(i.dtype) else FLOAT for i in inputs if i.dtype}
-    known.update({n.key: NUMBER if n.dtype is None else INTEGER if is_integer(n.dtype) else FLOAT for n in noises})
+    known = {Key(i.name): BARE if is_integer(i.dtype) else FLOAT for i in inputs if i.dtype}
+    known.update({n.key: NUMBER if n.dtype is None else BARE if is_integer(n.dtype) else FLOAT for n in noises})
     typed = _Typed(known, {model.key: model.chain for model in models})
     marked = typed.settle(assignments)
     return marked, tuple(replace(model, chain=typed.content(model.key)) for model in models)
@@ -131,7 +132,7 @@ class _Typed:
         if isinstance(node, Subscript):
             return kinds[0]
         if isinstance(node, Comparison):
-            return WHOLE if is_number(node) else INTEGER
+            return WHOLE if is_number(node) else BARE
         if isinstance(node, Conditional):
             return _join(kinds[0], kinds[2])
         if isinstance(node, Sequence):
@@ -144,8 +145,8 @@ class _Typed:
             return node, (WHOLE if NUMBER not in kinds and node.operator not in ('/', '**') else NUMBER,)
         if set(arrays) == {FLOAT} or len(kinds) == 1:
             return node, (arrays[0],)
-        if set(arrays) == {INTEGER} and NUMBER not in kinds and node.operator != '/':
-            return node, (INTEGER,)
+        if set(arrays) <= {INTEGER, BARE} and NUMBER not in kinds and node.operator != '/':
+            return node if set(arrays) == {BARE} else replace(node, is_mixed=True), (BARE,)
         is_float = FLOAT in kinds or NUMBER in kinds or node.operator == '/'
         return replace(node, is_mixed=True), (FLOAT if is_float else UNKNOWN,)
 
@@ -187,7 +188,9 @@ class _Typed:
         if name in _COUNTING:
             return node, (INTEGER,)
         if name in _REARRANGING:
-            return node, (kinds[0] if kinds else UNKNOWN,)
+            if kinds[:1] == (UNKNOWN,) and isinstance(node.arguments[0], Sequence):
+                return replace(node, callee=replace(node.callee, meets=(0,))), (FLOAT,)
+            return node, (INTEGER if kinds[:1] == (BARE,) else kinds[0] if kinds else UNKNOWN,)
         if name == 'cast':
             dtypes = [*node.arguments[1:], *(value for _, value in node.keywords)]
             is_float = not any(isinstance(d, Literal) and is_integer(str(d.value)) for d in dtypes)
@@ -196,11 +199,11 @@ class _Typed:
                           or catalog.parameter_of(name, i) == 'array') if len(kinds) == len(node.arguments) else ()
         met = {kinds[i] for i in positions}
         is_mixed = bool(met & {NUMBER, WHOLE}) or (name in _ELEMENTWISE | _COMPARING and len(met) > 1) \
-            or (name in _AVERAGING and met == {INTEGER})
+            or (name in _AVERAGING and met <= {INTEGER, BARE}) or (name == 'add' and met != {FLOAT})
         if is_mixed:
             node = replace(node, callee=replace(node.callee, meets=positions))
         if name in _ELEMENTWISE:
-            return node, (INTEGER if met <= {INTEGER, WHOLE} else UNKNOWN if met == {UNKNOWN} else FLOAT,)
+            return node, (INTEGER if met <= {INTEGER, BARE, WHOLE} else UNKNOWN if met == {UNKNOWN} else FLOAT,)
         return node, (FLOAT,)
 
 
@@ -211,8 +214,9 @@ def _kinds_of_link(content: Any) -> Kinds:
 def _builtin_kind(node: Apply, kinds: Kinds) -> str:
     name = node.callee.name
     if name in ('ones_like', 'zeros_like') and len(node.arguments) > 1:
-        return INTEGER if is_integer(node.arguments[1].value) else FLOAT
-    return {'grad': FLOAT, 'one_hot': FLOAT, 'arange': INTEGER, 'shape': WHOLE}.get(name, kinds[0])
+        return BARE if is_integer(node.arguments[1].value) else FLOAT
+    return {'grad': FLOAT, 'one_hot': FLOAT, 'arange': BARE, 'shape': WHOLE}.get(
+        name, BARE if kinds[0] == INTEGER else kinds[0])
 
 
 def _spread(argument: Expression, kinds: Kinds) -> Kinds:
@@ -243,6 +247,8 @@ def _with_children(node: Expression, new: tuple[Expression, ...]) -> Expression:
 def _join(a: str, b: str) -> str:
     if a == b:
         return a
+    if {a, b} == {INTEGER, BARE}:
+        return INTEGER
     return NUMBER if {a, b} == {NUMBER, WHOLE} else UNKNOWN
 
 

@@ -7,7 +7,7 @@ from typing import Callable, Iterable, Iterator, Mapping, Sequence
 from graphdsl.semantics.builtins import WITHOUT_GRADIENT
 from graphdsl.semantics.computation import (
     Apply, Assignment, Builtin, Comparison, Expression, Key, ModelName, Previous, Reference, Scalar, children)
-from graphdsl.diagnostics import Place, mistake
+from graphdsl.diagnostics import Mistake, Place, mistake
 
 _MOST_NAMES = 8
 
@@ -39,7 +39,8 @@ def in_order(assignments: Sequence[Assignment]) -> tuple[Assignment, ...]:
     return tuple(assignments[i] for i in order)
 
 
-def _cycle(assignments, needs, left: set[int]):
+def _cycle(assignments: Sequence[Assignment], needs: Sequence[set[int]], left: set[int]) -> Mistake:
+    """Makes the mistake of a circle; all that is left over by the sorting needs something that is left over."""
     i = min(left)
     path: dict[int, None] = {}
     while i not in path:

@@ -2,17 +2,18 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any, Callable, Optional
+from typing import Any, Callable, Optional, Union
 
 from graphdsl.semantics import paths
 from graphdsl.semantics.catalog import suggestion
-from graphdsl.semantics.computation import ChainType, Key, Literal
+from graphdsl.semantics.computation import ChainType, Expression, Key, Literal
 from graphdsl.semantics.expressions import is_known
 from graphdsl.semantics.graph import Load, Model
 from graphdsl.semantics.resolve import Resolver
 from graphdsl.diagnostics import Diagnostic, Mistake, Place, mistake
 from graphdsl.syntax import nodes
 
+Copy = Union[nodes.ModelLike, nodes.ModelFollows]
 Statements = list[tuple[Any, Resolver]]
 
 
@@ -28,7 +29,7 @@ class Models:
         self._chains = chains
         self._report = report
         self._models: dict[Key, Model] = {}
-        self._copies: dict[Key, tuple[Any, Resolver]] = {}
+        self._copies: dict[Key, tuple[Copy, Resolver]] = {}
         self._circular: set[Key] = set()
 
     def define(self, key: Key, statement: nodes.Model, chain: ChainType, resolver: Resolver) -> None:
@@ -38,7 +39,7 @@ class Models:
         frozen_at = statement.target.span if statement.frozen else None
         self._models[key] = Model(statement.target.span, key, chain, frozen_at, load)
 
-    def copy(self, key: Key, statement: Any, resolver: Resolver) -> None:
+    def copy(self, key: Key, statement: Copy, resolver: Resolver) -> None:
         """Adds a model that is like another or follows one."""
         self._copies[key] = (statement, resolver)
         self._models[key] = Model(statement.target.span, key, ChainType(statement.span, key.base, (), (), (), ()))
@@ -124,7 +125,7 @@ def _load(node: nodes.Load, resolver: Resolver) -> Load:
     return Load(node.span, path, part, node.partly)
 
 
-def _rule(statement: Any, resolver: Resolver) -> tuple[Optional[Any], Optional[int]]:
+def _rule(statement: Copy, resolver: Resolver) -> tuple[Optional[Expression], Optional[int]]:
     """Returns the decay of a follower, or after how many iterations it is copied anew."""
     if isinstance(statement, nodes.ModelLike):
         return None, None

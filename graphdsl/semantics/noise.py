@@ -32,7 +32,7 @@ def check_noise(statement: nodes.Noise, streams: Mapping[str, Stream], resolver:
     dtype, shape = (None, ()) if statement.type is None else array_type(statement.type, resolver)
     arguments = _arguments(name, call, shape, resolver)
     _check_values(name, arguments, call.span)
-    _check_type(name, dtype, shape, arguments, statement, call.span)
+    _check_type(name, dtype, shape, arguments, call.span)
     return Noise(statement.span, resolver.key(statement.target), dtype, shape, name, arguments,
                  stream_of(statement, streams))
 
@@ -81,8 +81,7 @@ def _check_values(name: str, arguments: tuple[Any, ...], span: Span) -> None:
         raise mistake('G510', f'`{name}` cannot be drawn like this', span, reason=problem)
 
 
-def _check_type(name: str, dtype: Optional[str], shape: tuple, arguments: tuple, statement: nodes.Noise,
-                span: Span) -> None:
+def _check_type(name: str, dtype: Optional[str], shape: tuple, arguments: tuple, span: Span) -> None:
     problem = help = ''
     if name in ('normal', 'uniform') and dtype is not None and is_integer(dtype):
         problem, help = f'`{name}` gives floats', 'declare it as `float32[...]`'

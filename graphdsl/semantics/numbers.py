@@ -52,7 +52,7 @@ def call(name: str, arguments: tuple, span: Span) -> Any:
     return _guarded(FUNCTIONS[name], arguments, name, span)
 
 
-def _power(base, exponent):
+def _power(base: Any, exponent: Any) -> Any:
     if isinstance(base, int) and isinstance(exponent, int):
         if exponent < 0:
             base = float(base)

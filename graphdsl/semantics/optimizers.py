@@ -169,7 +169,8 @@ def _term(span: Span, expression: Expression) -> Term:
         for weight, loss in (expression.operands, expression.operands[::-1]):
             if isinstance(weight, Literal) and isinstance(loss, Reference):
                 return Term(span, loss.key, _as_float(weight))
-    raise mistake('G405', 'an optimizer minimizes losses, each times a number or not', span,
+    raise mistake('G405', 'an optimizer minimizes losses, each perhaps times a number', span,
+                  reason='the number must be known while compiling',
                   help='write a weight as `0.5 * a`; give anything else a name with `loss NAME = ...`')
 
 

@@ -1,7 +1,7 @@
 """The law that every parameter has exactly one owner."""
 from __future__ import annotations
 
-from typing import Iterator, Mapping, Sequence
+from typing import Callable, Iterator, Mapping, Sequence
 
 from graphdsl.semantics.computation import Assignment, Key
 from graphdsl.semantics.flow import Reach
@@ -177,7 +177,8 @@ class Ownership:
                           help=f'`{elsewhere[0]}` depends on it: add it to `minimizes`' if elsewhere
                           else f'no loss depends on `{unit}`: check the edges after it, or disown it')
 
-    def _unreached_parts(self, unit: Unit, span: Span, used: UsedOutputs, is_wanted) -> Iterator[Diagnostic]:
+    def _unreached_parts(self, unit: Unit, span: Span, used: UsedOutputs,
+                         is_wanted: Callable[[Key], bool]) -> Iterator[Diagnostic]:
         key, chain = unit.model, self._all[unit.model].chain
         outputs = used.of(key, chain, is_wanted)
         direct = used.parts_of(key, is_wanted)

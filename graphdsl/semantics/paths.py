@@ -2,7 +2,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Iterator, Mapping, Union
+from typing import Iterable, Iterator, Mapping, Union
 
 from graphdsl.semantics import catalog
 from graphdsl.semantics.computation import ChainType, Construct, Key, Part, Weight
@@ -106,7 +106,8 @@ def listed(models: Names) -> str:
     return 'there are ' + ', '.join(f'`{name}`' for name in names) if names else 'this file has no models'
 
 
-def units(node: nodes.Expression, resolver, chains: Mapping[Key, ChainType], what: str = 'owned') -> list[Unit]:
+def units(node: nodes.Expression, resolver: Expressions, chains: Mapping[Key, ChainType], what: str = 'owned'
+          ) -> list[Unit]:
     """Returns the models, or the part of one, that a path names.
 
     Raises:
@@ -148,8 +149,8 @@ def _frozen_part(part: Part, path: tuple[str, ...]) -> Part:
     return replace(part, content=frozen(part.content, path))
 
 
-def no_such(span: Span, what: str, name: str, known) -> Mistake:
+def no_such(span: Span, what: str, name: str, names: Iterable[object]) -> Mistake:
     """Makes the mistake of a name that nothing has."""
-    known = [str(k) for k in known]
+    known = list(map(str, names))
     return mistake('G101', f'there is no {what} `{name}`', span, help=catalog.suggestion(name, known) or (
         'there are ' + ', '.join(f'`{k}`' for k in known) if known else f'this file has no {what}s'))

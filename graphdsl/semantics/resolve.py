@@ -15,8 +15,10 @@ from graphdsl.semantics.computation import (
 from graphdsl.diagnostics import Mistake, Span, mistake
 from graphdsl.syntax import nodes
 
-
 _ARRAYS = (Reference, Apply, Subscript, Arithmetic, Comparison, Conditional)
+
+Arguments = tuple[Expression, ...]
+Keywords = tuple[tuple[str, Expression], ...]
 
 
 @dataclass(frozen=True)
@@ -85,7 +87,8 @@ class Resolver(Constructs):
 
     # Models, layers and blocks
 
-    def _model_call(self, function, span, inputs, call, mode: str = '') -> Expression:
+    def _model_call(self, function: nodes.Expression, span: Span, inputs: Arguments, call: Optional[nodes.Call],
+                    mode: str = '') -> Expression:
         node, path = paths.split(function, self)
         base = node.base if isinstance(node, nodes.Index) else node
         if not isinstance(base, nodes.Name) or base.name not in self.scope.models:
@@ -107,14 +110,15 @@ class Resolver(Constructs):
         callee = ModelName(key, path, mode) if self.parts is None else PartName(part, path, mode)
         return self._apply(callee, '.'.join([str(key), *path]), content, span, inputs + arguments, keywords)
 
-    def _mode_call(self, node: nodes.Call, span, inputs, call) -> Expression:
+    def _mode_call(self, node: nodes.Call, span: Span, inputs: Arguments, call: Optional[nodes.Call]) -> Expression:
         """Calls a model as `eval(m)` or `quiet(m)`."""
         mode = _mode(node)
         if len(node.arguments) != 1 or node.keywords:
             raise mistake('G306', f'`{mode}` takes one model', node.span, help=f'write `x -> {mode}(m) -> y`')
         return self._model_call(node.arguments[0], span, inputs, call, mode)
 
-    def _block_call(self, block: nodes.Block, span, inputs, call, is_stage) -> Expression:
+    def _block_call(self, block: nodes.Block, span: Span, inputs: Arguments, call: Optional[nodes.Call],
+                    is_stage: bool) -> Expression:
         name = block.name.name
         if block.parameters and not is_stage:
             raise mistake('G309', f'the block `{name}` needs hyper-parameters', span,
@@ -131,7 +135,7 @@ class Resolver(Constructs):
         return self.build_block(block, self.hyperparameters(block, call, span), span)
 
     def _apply(self, callee: Callee, name: str, content: Union[Construct, ChainType, None], span: Span,
-               arguments: tuple[Expression, ...], keywords: tuple[tuple[str, Expression], ...]) -> Apply:
+               arguments: Arguments, keywords: Keywords) -> Apply:
         """Calls a model, part or block: the inputs of a chain come to stand in their order."""
         if isinstance(content, ChainType):
             arguments, keywords = self._in_order(name, content.inputs, span, arguments, keywords), ()
@@ -150,7 +154,8 @@ class Resolver(Constructs):
             self._check_array(f'`{name}`', argument)
         return Apply(span, callee, arguments, keywords)
 
-    def _in_order(self, name: str, inputs: tuple[str, ...], span, arguments, keywords) -> tuple[Expression, ...]:
+    def _in_order(self, name: str, inputs: tuple[str, ...], span: Span, arguments: Arguments, keywords: Keywords
+                  ) -> Arguments:
         named = dict(keywords)
         listing = f'its inputs are {", ".join(f"`{i}`" for i in inputs)}' if inputs else 'it has no inputs'
         unknown = next((k for k in named if k not in inputs), None)
@@ -203,7 +208,8 @@ class Resolver(Constructs):
 
     # Imported things and classes
 
-    def _imported_call(self, base: nodes.Name, span, inputs, call, is_stage) -> Expression:
+    def _imported_call(self, base: nodes.Name, span: Span, inputs: Arguments, call: Optional[nodes.Call],
+                       is_stage: bool) -> Expression:
         thing = self.scope.imported[base.name]
         if catalog.kind_of(thing) == 'link':
             if not is_stage:
@@ -215,7 +221,8 @@ class Resolver(Constructs):
             self.check_call(thing, span, given, [k for k, _ in keywords])
         return Apply(span, Imported(base.name), inputs + arguments, keywords)
 
-    def _class_call(self, base: nodes.Name, span, inputs, call, is_stage) -> Expression:
+    def _class_call(self, base: nodes.Name, span: Span, inputs: Arguments, call: Optional[nodes.Call],
+                    is_stage: bool) -> Expression:
         name = base.name
         if name in catalog.members('initializers') and name not in catalog.members('links'):
             raise mistake('G305', f'the initializer `{name}` is not a value', span,
@@ -228,7 +235,7 @@ class Resolver(Constructs):
         return mistake('G305', f'the link `{name}` is not a value', span,
                        help='declare it as a model or a layer, and call that')
 
-    def _link(self, construct: Construct, inputs) -> Expression:
+    def _link(self, construct: Construct, inputs: Arguments) -> Expression:
         if self.parts is None:
             raise self._link_outside(construct.name, construct.span)
         part = self.parts.add(construct.name.lower(), construct)
@@ -241,7 +248,7 @@ class Resolver(Constructs):
 
     # Functions
 
-    def _function_call(self, base: nodes.Name, span, inputs, call) -> Expression:
+    def _function_call(self, base: nodes.Name, span: Span, inputs: Arguments, call: Optional[nodes.Call]) -> Expression:
         name = base.name
         arguments, keywords = self.arguments(call)
         everything = inputs + arguments
@@ -281,7 +288,7 @@ class Resolver(Constructs):
         return tuple(replace(a, items=tuple(map(self.as_read, a.items))) if isinstance(a, Sequence) else
                      self.as_read(a) for a in arguments)
 
-    def _check_function(self, name: str, span: Span, count: int, names: list[str], arguments) -> None:
+    def _check_function(self, name: str, span: Span, count: int, names: list[str], arguments: Arguments) -> None:
         problem = catalog.call_problem(catalog.members('functions')[name], count, names)
         if problem is None:
             return
@@ -290,7 +297,7 @@ class Resolver(Constructs):
         raise mistake('G306', message, span, help=help if several is None else
                       f'its first {several} arguments are the results of the stage before; name them first')
 
-    def _check_arrays(self, name: str, span: Span, arguments, keywords) -> None:
+    def _check_arrays(self, name: str, span: Span, arguments: Arguments, keywords: Keywords) -> None:
         """Refuses numbers and lists where a function wants an array."""
         everything = [*arguments, *(value for _, value in keywords)]
         if all(is_known(argument) or is_number(argument) for argument in everything):
@@ -302,7 +309,7 @@ class Resolver(Constructs):
 
     def _check_array(self, name: str, argument: Expression) -> None:
         """Refuses a list of arrays, or several results, where one array is wanted."""
-        if isinstance(argument, Sequence) and any(isinstance(item, _ARRAYS) for item in argument.items):
+        if isinstance(argument, Sequence) and any(isinstance(i, _ARRAYS) and not is_number(i) for i in argument.items):
             raise mistake('G308', f'{name} takes an array here, and gets a {argument.kind}', argument.span,
                           help='add the values of a list with `sum(...)`, join them with `concat(...)`')
         self.one_result(argument)
@@ -364,12 +371,12 @@ class Resolver(Constructs):
         count = self.result_count(stage)
         return count != 1 if count is not None else isinstance(stage.callee, Function)
 
-    def _function_results(self, name: str, arguments, keywords) -> Optional[int]:
+    def _function_results(self, name: str, arguments: Arguments, keywords: Keywords) -> Optional[int]:
         known = [plain(a) if is_known(a) else None for a in arguments]
         return catalog.result_count(name, tuple(known), tuple((k, is_known(v) and plain(v)) for k, v in keywords))
 
 
-def _mode(node) -> str:
+def _mode(node: Optional[nodes.Expression]) -> str:
     """Returns ``'eval'`` or ``'quiet'`` for a call of these."""
     is_mode = isinstance(node, nodes.Call) and isinstance(node.function, nodes.Name) \
         and node.function.name in builtins.MODES

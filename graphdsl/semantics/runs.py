@@ -1,7 +1,7 @@
 """What the rules of the language ask of the runs of a graph."""
 from __future__ import annotations
 
-from typing import Iterable, Iterator
+from typing import Iterable, Iterator, Optional, Union
 
 from graphdsl.semantics import catalog, steps
 from graphdsl.semantics.changes import known_before
@@ -10,6 +10,7 @@ from graphdsl.semantics.computation import (
     Reported, walk)
 from graphdsl.semantics.graph import Graph, Loss, Step
 from graphdsl.semantics.needs import Needs, steps_of, streams_of, streams_read
+from graphdsl.semantics.optimizers import part_of
 from graphdsl.diagnostics import Diagnostic, Place, Span
 
 
@@ -39,10 +40,19 @@ def _never_computed(graph: Graph, needs: Needs, run: list[Assignment]) -> Iterat
     """Warns of states that wait for what no run computes; a metric may be computed."""
     metrics = needs.assignments(metric.key for metric in graph.metrics)
     there = {key for a in (*run, *metrics) for key in (*a.results, *a.operands)}
-    for key, span in {k: v for change in graph.nexts for k, v in needs.leaves(change.expression).items()}.items():
-        if key not in there:
-            yield Diagnostic('G155', f'no step computes `{key}`', span, severity='warning',
-                             reason='the state never moves', help='make it a `metric`, or read what a loss needs')
+    read = {node.key for expression in graph.numbers() for node in walk(expression) if isinstance(node, Reference)}
+    for change in graph.nexts:
+        if change.after is not None:
+            before = graph.steps[:1 + [step.name for step in graph.steps].index(change.after)]
+            there_then = {key for step in before for a in needs.of_step(step) for key in (*a.results, *a.operands)}
+        for key, span in needs.leaves(change.expression).items():
+            if key not in there | read:
+                yield Diagnostic('G155', f'no step computes `{key}`', span, severity='warning',
+                                 reason='the state never moves', help='make it a `metric`, or read what a loss needs')
+            elif change.after is not None and key not in there_then | read:
+                yield Diagnostic('G155', f'no step up to `{change.after}` computes `{key}`', span, severity='warning',
+                                 reason='the state never moves, unless it is a metric of that step',
+                                 help='leave out `after`, and the state moves at the end of the iteration')
 
 
 def _never_reported(graph: Graph) -> Iterator[Diagnostic]:
@@ -69,7 +79,7 @@ def _undrawn(graph: Graph, assignments: list[Assignment]) -> Iterator[Diagnostic
         for assignment in graph.assignments:
             if assignment.needs_batch_size:
                 yield Diagnostic('G125', '`batch_size` needs an input', assignment.span)
-    counted_in_epochs = graph.train.length is None or graph.train.length.unit == 'epoch'
+    counted_in_epochs = graph.train.length is not None and graph.train.length.unit == 'epoch'
     if graph.streams and counted_in_epochs and graph.streams[0].name not in streams_read(graph, assignments):
         clock = graph.streams[0]
         what = 'the data' if len(graph.streams) == 1 else f'`{clock.name}`, which counts the epochs'
@@ -82,7 +92,7 @@ def _known_too_late(graph: Graph, needs: Needs) -> Iterator[Diagnostic]:
     noises = {noise.key: noise for noise in graph.noises}
     losses_of = {optimizer.name: [term.loss for term in optimizer.terms] for optimizer in graph.optimizers}
 
-    def late(expression, what: str, drawn: bool = False) -> Iterator[Diagnostic]:
+    def late(expression: Optional[Expression], what: str, drawn: bool = False) -> Iterator[Diagnostic]:
         span = None if expression is None else known_before(expression, needs.maker, noises, drawn)
         if span is not None:
             yield Diagnostic('G219', f'{what} is needed before this is known', span,
@@ -105,30 +115,45 @@ def _known_too_late(graph: Graph, needs: Needs) -> Iterator[Diagnostic]:
 
 
 def _stateful(graph: Graph, runs: list[tuple[Step, tuple[Assignment, ...]]]) -> Iterator[Diagnostic]:
-    """Refuses a model that carries a state and is called twice in a run, or in two steps."""
-    stateful = {model.key for model in graph.models if is_stateful(model.chain)}
-    first: dict[Key, tuple[Step, Span]] = {}
+    """Refuses a model that carries a state and is called in two places, or needed by two steps."""
+    calls: dict[Key, Span] = {}
+    for assignment in graph.assignments:
+        for key, span in _stateful_calls(graph, assignment):
+            if key in calls:
+                yield Diagnostic('G318', f'`{key}` carries a state, and is called twice', span,
+                                 places=(Place(calls[key], 'called here too'),),
+                                 help='each call would move its state: declare a second model')
+            calls.setdefault(key, span)
+    first: dict[Key, Step] = {}
     for step, run in runs:
         for assignment in run:
-            for node in walk(*assignment.stages):
-                if not (isinstance(node, Apply) and isinstance(node.callee, ModelName)
-                        and node.callee.key in stateful):
-                    continue
-                key = node.callee.key
-                if key in first:
-                    again, span = first[key]
-                    where = 'twice in a run' if again is step else f'by the steps `{again.name}` and `{step.name}`'
-                    yield Diagnostic('G318', f'`{key}` carries a state, and is called {where}', node.span,
-                                     places=(Place(span, 'called here too'),),
-                                     help='each call would move its state: declare a second model')
-                first.setdefault(key, (step, node.span))
+            for key, span in _stateful_calls(graph, assignment):
+                if first.setdefault(key, step) is not step:
+                    yield Diagnostic('G318', f'`{key}` carries a state, and the steps `{first[key].name}` and '
+                                     f'`{step.name}` need it', span,
+                                     places=(Place(first[key].span, 'a step'), Place(step.span, 'the other one')),
+                                     help='each step would move its state: declare a second model')
+
+
+def _stateful_calls(graph: Graph, assignment: Assignment) -> Iterator[tuple[Key, Span]]:
+    """Yields the models whose state an assignment moves, each with its place."""
+    chains = {model.key: model.chain for model in graph.models}
+    for node in walk(*assignment.stages):
+        if isinstance(node, Apply) and isinstance(node.callee, ModelName):
+            content = part_of(chains[node.callee.key], node.callee.path)
+            if isinstance(content, (ChainType, Construct)) and _is_stateful(content):
+                yield node.callee.key, node.span
 
 
 def is_stateful(chain: ChainType) -> bool:
     """Says whether a chain has links that carry a state from one minibatch to the next."""
-    return any(is_stateful(part.content) if isinstance(part.content, ChainType) else
-               isinstance(part.content, Construct) and part.content.module == 'links'
-               and catalog.is_stateful(catalog.members('links')[part.content.name]) for part in chain.parts)
+    return any(isinstance(part.content, (ChainType, Construct)) and _is_stateful(part.content) for part in chain.parts)
+
+
+def _is_stateful(content: Union[ChainType, Construct]) -> bool:
+    if isinstance(content, ChainType):
+        return is_stateful(content)
+    return content.module == 'links' and catalog.is_stateful(catalog.members('links')[content.name])
 
 
 def _points(graph: Graph, needs: Needs) -> Iterator[Diagnostic]:

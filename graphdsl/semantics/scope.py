@@ -153,7 +153,7 @@ class Names:
                           reason=_there_are(members))
         return self._selection(node, members, indices)
 
-    def _selection(self, node, members: list[Key], indices: tuple[Any, ...]) -> list[Key]:
+    def _selection(self, node: nodes.Expression, members: list[Key], indices: tuple[Any, ...]) -> list[Key]:
         found, ranks = members, []
         for position, index in enumerate(indices):
             values = sorted({key.index[position] for key in found})
@@ -164,7 +164,7 @@ class Names:
             found = [key for key in found if key.index[position] in ranks[-1]]
         return sorted(found, key=lambda key: [rank[i] for rank, i in zip(ranks, key.index)])
 
-    def _absent(self, node, key: Key, members: list[Key]) -> Mistake:
+    def _absent(self, node: nodes.Expression, key: Key, members: list[Key]) -> Mistake:
         return mistake('G105', f'there is no `{key}`', node.span, reason=_there_are(members),
                        places=(Place(self.spans[members[0]], 'bound here'),) if members else ())
 

@@ -9,7 +9,7 @@ from graphdsl.semantics.computation import Expression, Key
 from graphdsl.semantics.graph import Interval, Stall, Stream, Train
 from graphdsl.semantics.resolve import Resolver
 from graphdsl.semantics.unroll import Report, unroll
-from graphdsl.diagnostics import Mistake, Place, mistake
+from graphdsl.diagnostics import Mistake, Place, Span, mistake
 from graphdsl.syntax import nodes
 
 _LARGEST_SEED = 2 ** 32 - 1
@@ -27,7 +27,7 @@ def check_train(train: nodes.Train, resolver: Resolver, directions: Mapping[Key,
         report: Called with each mistake.
     """
     settings = Train()
-    seen: dict[str, Any] = {}
+    seen: dict[str, Span] = {}
     for turn in unroll(train.body, resolver, report):
         statement, within = turn.statement, resolver.within(turn.numbers)
         try:
@@ -43,7 +43,8 @@ def check_train(train: nodes.Train, resolver: Resolver, directions: Mapping[Key,
     return settings
 
 
-def _setting(statement: nodes.Statement, resolver: Resolver, directions, streams) -> tuple[str, Any]:
+def _setting(statement: nodes.Statement, resolver: Resolver, directions: Mapping[Key, bool],
+             streams: Collection[Stream]) -> tuple[str, Any]:
     """Returns the field of :class:`Train` that a line sets, and its value."""
     if isinstance(statement, nodes.Setting):
         least, most = (0, _LARGEST_SEED) if statement.name == 'seed' else (1, None)
@@ -59,10 +60,10 @@ def _setting(statement: nodes.Statement, resolver: Resolver, directions, streams
     return 'stop', _condition(statement.condition, resolver, directions, streams)
 
 
-def _condition(node: nodes.Expression, resolver: Resolver, directions, streams) -> Expression:
+def _condition(node: nodes.Expression, resolver: Resolver, directions: Mapping[Key, bool],
+               streams: Collection[Stream]) -> Expression:
     """Resolves a condition on numbers and on what was reported last."""
-    entries = {dataset.name for stream in streams for dataset in stream.datasets} - {'train'}
-    prefixes = {'validation' if entry == 'test' else entry for entry in entries} if streams else {'validation'}
+    prefixes = _prefixes(streams) if streams else {'validation'}
     reported = {*map(str, directions), *(f'{prefix}/{key}' for prefix in prefixes for key in directions)}
     scope = replace(resolver.scope, reported=reported)
     return replace(resolver, scope=scope).number(_with_reports(node, resolver, reported), 'a condition')
@@ -98,7 +99,8 @@ def _reported_name(node: Any, resolver: Resolver) -> str:
     return prefix + node.name if isinstance(node, nodes.Name) else ''
 
 
-def _stall(statement: nodes.StopStalls, resolver: Resolver, directions, streams) -> Stall:
+def _stall(statement: nodes.StopStalls, resolver: Resolver, directions: Mapping[Key, bool],
+           streams: Collection[Stream]) -> Stall:
     """Reads `validation/NAME`, which the grammar takes for a division."""
     quantity, prefix = statement.quantity, ''
     if isinstance(quantity, nodes.Binary) and quantity.operator == '/' and isinstance(quantity.left, nodes.Name):
@@ -117,10 +119,15 @@ def _stall(statement: nodes.StopStalls, resolver: Resolver, directions, streams)
     return Stall(f'{prefix}{key}', directions[key], patience)
 
 
+def _prefixes(streams: Collection[Stream]) -> set[str]:
+    """Returns what stands before the names of reports on test data."""
+    entries = {dataset.name for stream in streams for dataset in stream.datasets} - {'train'}
+    return {'validation' if entry == 'test' else entry for entry in entries}
+
+
 def _check_prefix(prefix: nodes.Name, streams: Collection[Stream]) -> None:
     """Refuses a report on data that there is not; a graph without data is evaluated on who knows what."""
-    entries = {dataset.name for stream in streams for dataset in stream.datasets} - {'train'}
-    reported = {'validation' if entry == 'test' else entry for entry in entries}
+    reported = _prefixes(streams)
     if streams and prefix.name not in reported:
         raise mistake('G603', f'nothing is reported as `{prefix.name}/...`', prefix.span,
                       reason='there are ' + ', '.join(f'`{r}/...`' for r in sorted(reported)) if reported

@@ -115,7 +115,7 @@ def _branch(statement: nodes.If, resolver: Resolver) -> Optional[nodes.Braces]:
     return branch
 
 
-def _expect_families(body: nodes.Braces, scope: Scope, domain) -> None:
+def _expect_families(body: nodes.Braces, scope: Scope, domain: Sequence[Any]) -> None:
     """Makes the families that a loop without turns would bind: they have no members."""
     if not domain:
         for kind, target in targets(body):
