@@ -60,7 +60,7 @@ def _write(computation: Computation, graph: Graph, writer: Writer, names: Identi
     for key in computation.inputs:
         point = key in differentiated
         value = f'batch[{str(key)!r}]'
-        writer.line(f'{names.value(key)} = {f"runtime.point({value})" if point else value}')
+        writer.line(f'{names.value(key)} = {f"runtime.point({value})" if point else value}', spans[key])
     bind_numbers(writer, graph, names, [*(stage for a in assignments for stage in a.stages), *(
         Reference(spans[key], key) for key in computation.results)])
     if any(a.needs_batch_size for a in assignments):

@@ -1,7 +1,7 @@
 """Writes `update_core`: the steps of an iteration, and what moves after them."""
 from __future__ import annotations
 
-from typing import Iterable, Mapping, Sequence
+from typing import Collection, Iterable, Mapping, Optional, Sequence
 
 from graphdsl.semantics.computation import Assignment, Expression, Key, Literal, Reference, RunningNumber, walk
 from graphdsl.semantics.graph import Model, Next
@@ -41,12 +41,17 @@ class _Iteration:
         self.names: Identifiers = chains.identifiers()
         self.spans = spans
         self.needs = Needs(self.graph)
-        self.is_alone = len(plan.steps) == 1 and plan.steps[0].kind is None and plan.steps[0].condition is None
+        self.is_alone = len(plan.steps) == 1 and plan.steps[0].kind is None and plan.steps[0].condition is None \
+            and all(change.after is None for change in self.graph.nexts)
         self.functions = {step.name: self.names.get('step', step.name, identifier(step.name) + '_step')
                           for step in plan.steps}
         self.steps = [StepWriter(self.graph, step, writer, self.names, chains, spans, self.is_alone)
                       for step in plan.steps]
-        self.keeps = any(step.kept for step in plan.steps)
+        read = {key for change in self.graph.nexts for key in self.needs.leaves(change.expression)}
+        # Noise that the condition of a step draws.
+        self.drawn_outside = {noise.key for noise in self.graph.noises if noise.key in read and any(
+            noise.key in self.needs.leaves(step.condition) for step in plan.steps if step.condition is not None)}
+        self.keeps = bool(self.drawn_outside) or any(step.kept for step in plan.steps)
 
     def write(self) -> None:
         writer = self.writer
@@ -91,16 +96,23 @@ class _Iteration:
 
     # Numbers between the steps
 
-    def _expressions(self) -> Expressions:
-        """Returns a printer of numbers that stand outside of the steps: states are read where they are."""
+    def _expressions(self, of_runs: bool = False) -> Expressions:
+        """Returns a printer of numbers that stand outside of the steps: states are read where they are.
+
+        Args:
+            of_runs: Whether what runs computed is read.
+        """
         references = {state.key: f'numbers[{str(state.key)!r}]' for state in self.graph.states}
-        for step in self.plan.steps:
-            references.update({key: f'kept[{str(key)!r}]' for key, _ in step.kept})
+        if of_runs:
+            references.update({key: f'kept[{str(key)!r}]' for key in self._kept()})
         return Expressions(self.names, self.chains.name, references=references)
 
-    def _prepare(self, expressions: Sequence[Expression]) -> None:
-        """Writes the numbers that some expressions are made of."""
-        needed = self._numbers_of(expressions)
+    def _kept(self) -> set[Key]:
+        return {key for step in self.plan.steps for key, _ in step.kept} | self.drawn_outside
+
+    def _prepare(self, expressions: Sequence[Expression], of_runs: bool = False) -> None:
+        """Writes the numbers that some expressions are made of; of what runs computed, if that is read."""
+        needed = self._numbers_of(expressions, self._kept() if of_runs else ())
         stages = [stage for assignment in needed for stage in assignment.stages]
         nodes = [*expressions, *stages]
         keys = {node.key for node in walk(*nodes) if isinstance(node, Reference)}
@@ -108,28 +120,27 @@ class _Iteration:
         bind_numbers(self.writer, self.graph, self.names, running)
         if any(node.name == 'batch_size' for node in running):
             self.writer.line(f'batch_size = draw.batch_size({rows_of(self.graph, ())!r})')
-        noises = [noise for noise in self.graph.noises if noise.key in keys and not self._is_kept(noise.key)]
+        noises = [] if of_runs else [noise for noise in self.graph.noises if noise.key in keys]
         write_families(self.writer, self.names, [*(noise.key for noise in noises),
                                                  *(key for a in needed for key in a.results)])
         for noise in noises:
             self.writer.line(f'{self.names.value(noise.key)} = draw.noise({str(noise.key)!r})', noise.span)
-        printer = self._expressions()
+            if noise.key in self.drawn_outside:
+                self.writer.line(f'kept[{str(noise.key)!r}] = {self.names.value(noise.key)}')
+        printer = self._expressions(of_runs)
         for assignment in needed:
             write_assignment(self.writer, printer, assignment)
 
-    def _numbers_of(self, expressions: Sequence[Expression]) -> list[Assignment]:
+    def _numbers_of(self, expressions: Sequence[Expression], kept: Collection[Key]) -> list[Assignment]:
         found: set[int] = set()
         pending = [node.key for node in walk(*expressions) if isinstance(node, Reference)]
         while pending:
             key = pending.pop()
             assignment = self.needs.maker.get(key)
-            if assignment is not None and not self._is_kept(key) and id(assignment) not in found:
+            if assignment is not None and key not in kept and id(assignment) not in found:
                 found.add(id(assignment))
                 pending.extend(assignment.operands)
         return [a for a in self.graph.assignments if id(a) in found]
-
-    def _is_kept(self, key: Key) -> bool:
-        return any(key == kept for step in self.plan.steps for kept, _ in step.kept)
 
     def _write_schedules(self) -> None:
         schedules = self.graph.schedules
@@ -155,7 +166,7 @@ class _Iteration:
             else:
                 with writer.within(f'if {printer.text(step.count)} >= 1:' if varies else ''):
                     writer.line(call)
-            if after:
+            if self._moving(after):
                 may_be_none = step.kind == 'repeat' and (varies or step.count.value < 1)
                 with writer.within(f'if {printer.text(step.count)} >= 1:' if may_be_none else ''):
                     self._write_nexts(after)
@@ -176,8 +187,8 @@ class _Iteration:
 
     def _is_always_updated(self, model: Key) -> bool:
         owners = {o.name: o for o in self.graph.optimizers if any(unit.model == model for unit in o.owns)}
-        return any(name in owners and guard == ALWAYS and not owners[name].skips and step.condition is None
-                   and step.kind != 'repeat' for step in self.plan.steps for name, guard in step.updates)
+        return any(name in owners and guard == ALWAYS and not owners[name].skips and _always_runs(step)
+                   for step in self.plan.steps for name, guard in step.updates)
 
     def _before(self, model: Key) -> str:
         return self.names.get('before', str(model), f'{identifier(str(model))}_before')
@@ -228,22 +239,36 @@ class _Iteration:
 
     def _write_nexts(self, nexts: Sequence[Next]) -> None:
         """Writes how states move, all from their old values; one stays if what it needs was not computed."""
-        nexts = [change for change in nexts if all(map(self._is_kept, self.needs.leaves(change.expression)))]
+        nexts = self._moving(nexts)
         if not nexts:
             return
-        writer, printer = self.writer, self._expressions()
-        self._prepare([change.expression for change in nexts])
+        writer, printer = self.writer, self._expressions(of_runs=True)
         together = len(nexts) > 1
         if together:
             writer.line('changes = {}')
         for change in nexts:
-            needed = [key for key in self.needs.leaves(change.expression) if not self._is_always_kept(key)]
+            needed = [key for key in self.needs.leaves(change.expression)
+                      if not self._is_always_kept(key, change.after)]
             with writer.within(f'if {" and ".join(f"{str(key)!r} in kept" for key in needed)}:' if needed else ''):
+                self._prepare([change.expression], of_runs=True)
                 target = 'changes' if together else 'numbers'
                 writer.line(f'{target}[{str(change.key)!r}] = {printer.text(change.expression)}', change.span)
         if together:
             writer.line('numbers.update(changes)')
 
-    def _is_always_kept(self, key: Key) -> bool:
-        return any(key == kept and guard == ALWAYS and step.condition is None and step.kind != 'repeat'
-                   for step in self.plan.steps for kept, guard in step.kept)
+    def _moving(self, nexts: Sequence[Next]) -> list[Next]:
+        """Returns those that read what some run has; the states of others stay for ever."""
+        return [change for change in nexts if self._kept().issuperset(self.needs.leaves(change.expression))]
+
+    def _is_always_kept(self, key: Key, after: Optional[str]) -> bool:
+        """Says whether a value is there at the end of every iteration, or after a step."""
+        names = [step.name for step in self.plan.steps]
+        before = self.plan.steps if after is None else self.plan.steps[:1 + names.index(after)]
+        return any(key == kept and guard == ALWAYS and _always_runs(step) for step in before
+                   for kept, guard in step.kept)
+
+
+def _always_runs(step: Step) -> bool:
+    """Says whether a step runs in every iteration."""
+    is_counted = isinstance(step.count, Literal) and step.count.value >= 1
+    return step.condition is None and (step.kind is None or is_counted)

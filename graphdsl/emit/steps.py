@@ -6,7 +6,7 @@ from typing import Iterable, Mapping, Optional, Sequence
 
 from graphdsl.semantics.computation import Key, RunningNumber, walk
 from graphdsl.semantics.graph import Graph, Unit
-from graphdsl.semantics.runs import is_stateful
+from graphdsl.semantics.runs import may_be_stateful
 from graphdsl.diagnostics import Span
 from graphdsl.emit.chains import Chains
 from graphdsl.emit.expressions import Expressions, count_text, write_assignment, write_families
@@ -140,7 +140,6 @@ class StepWriter:
         expressions = [c.expression for c in step.conditions] + [s for a in (*step.numbers, *self.assignments)
                                                                  for s in a.stages]
         bind_numbers(writer, self.graph, names, expressions)
-        drawn = [Key(i.name) for i in self.graph.inputs if i.name != '_']
         write_families(writer, names, [noise.key for noise in self.graph.noises
                                        if any(draw.name == str(noise.key) for draw in step.draws)])
         self._write_draws(ALWAYS)
@@ -153,9 +152,6 @@ class StepWriter:
             writer.line(f'{variable} = {self.expressions.text(condition.expression)}', condition.expression.span)
         self._write_draws(None)
         writer.lines('', '# Forward')
-        for key in self.points:
-            if key in drawn or any(noise.key == key for noise in self.graph.noises):
-                writer.line(f'{names.value(key)} = runtime.point({names.value(key)})')
         self._write_operations(step.forward)
         self._write_operations(step.metrics)
         for key, guard in step.kept:
@@ -180,9 +176,17 @@ class StepWriter:
                     variables = ', '.join(self.names.value(Key(i.name)) if i.name != '_' else '_' for i in columns)
                     comma = ',' if len(columns) == 1 else ''
                     self.writer.line(f'{variables}{comma} = draw.minibatch({draw.name!r}{again})', columns[0].span)
+                    self._write_points(Key(i.name) for i in columns)
                 else:
                     noise = next(n for n in self.graph.noises if str(n.key) == draw.name)
                     self.writer.line(f'{self.names.value(noise.key)} = draw.noise({draw.name!r}{again})', noise.span)
+                    self._write_points([noise.key])
+
+    def _write_points(self, drawn: Iterable[Key]) -> None:
+        """Makes points of differentiation of what is drawn."""
+        for key in drawn:
+            if key in self.points:
+                self.writer.line(f'{self.names.value(key)} = runtime.point({self.names.value(key)})')
 
     def _write_operations(self, operations: Sequence[Operation]) -> None:
         """Writes what is computed: what needs no history without one, what is not always needed where it is."""
@@ -282,7 +286,7 @@ class StepWriter:
     def _cut_states(self) -> None:
         called = {model for one in self.step.forward for model in one.assignment.models}
         for model in self.graph.models:
-            if model.key in called and is_stateful(model.chain):
+            if model.key in called and may_be_stateful(model.chain):
                 self.writer.line(f'runtime.cut(models[{str(model.key)!r}])', model.span)
 
     def _write_reports(self, head: str) -> None:

@@ -7,6 +7,7 @@ from typing import Any, Callable, Dict, Iterable, Iterator, Mapping
 import chainer
 import numpy
 
+from graphdsl.runtime import stateful
 from graphdsl.runtime.follow import copy
 from graphdsl.runtime.seeds import generators_of_its_own
 
@@ -66,8 +67,7 @@ def _call_alike(link: chainer.Link, call: Any) -> None:
     if call is None or all(parameter.is_initialized for parameter in link.params()):
         return
     link(*call.args, **call.kwargs)
-    if hasattr(link, 'reset_state'):
-        link.reset_state()
+    stateful.reset(link)
 
 
 class _Calls(chainer.LinkHook):

@@ -5,17 +5,17 @@ import functools
 import operator
 from typing import Any, Callable
 
-import chainer
 import chainer.functions as F
 import numpy
 
-from graphdsl.runtime.arrays import array, cast, filled
+from graphdsl.runtime.arrays import array, cast, filled, float_dtype
 
 _OPERATORS: dict[str, Callable] = {'+': operator.add, '-': operator.sub, '*': operator.mul, '/': operator.truediv,
                                    '//': operator.floordiv, '**': operator.pow}
 
 # These compare with labels: a number beside an array stands for as many integers.
 _WITH_LABELS = (F.sigmoid_cross_entropy, F.binary_accuracy)
+_AVERAGING = (F.average, F.mean, F.sum)
 
 
 def mixed(symbol: str, *operands: Any) -> Any:
@@ -51,16 +51,28 @@ def matched(function: Callable, positions: tuple[int, ...], *arguments: Any, **k
     if function is F.add and like is None:
         return sum(array(v).astype(numpy.int32) if array(v).dtype.kind == 'b' else array(v) for v in met)
     shape_of = next(a for a in (like, *met, *arguments) if a is not None and not _is_number(a))
-    dtype = numpy.int32 if function in _WITH_LABELS else like.dtype if like is not None else chainer.get_dtype()
+    dtype = numpy.dtype(numpy.int32) if function in _WITH_LABELS else _common_dtype(function, met, like)
 
     def fitted(value: Any) -> Any:
         if isinstance(value, (list, tuple)):
             return type(value)(map(fitted, value))
         if _is_number(value):
             return filled(value, shape_of, dtype=dtype)
-        return value if function in _WITH_LABELS else cast(value, like)
+        if function in _WITH_LABELS or value.dtype == dtype:
+            return value
+        return cast(value, like) if dtype.kind == 'f' else array(value).astype(dtype)
 
     return function(*[fitted(a) if i in positions else a for i, a in enumerate(arguments)], **keywords)
+
+
+def _common_dtype(function: Callable, met: list[Any], like: Any) -> numpy.dtype:
+    """Returns the dtype that values get: that of a float, or what holds all integers; averages are of floats."""
+    if like is not None:
+        return like.dtype
+    if function in _AVERAGING or any(isinstance(v, float) for v in met):
+        return float_dtype()
+    arrays = [v.dtype for v in met if not _is_number(v)]
+    return numpy.result_type(*arrays) if arrays else numpy.dtype(numpy.int32)
 
 
 def _is_number(value: Any) -> bool:

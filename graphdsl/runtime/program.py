@@ -8,12 +8,13 @@ import numpy
 from chainer.dataset import convert
 
 from graphdsl.diagnostics import Diagnostic
+from graphdsl.runtime import stateful
 from graphdsl.runtime.arrays import array
 from graphdsl.runtime.evaluator import Evaluator
 from graphdsl.runtime.initialize import initialize
 from graphdsl.runtime.noise import draw
 from graphdsl.runtime.origin import Origin
-from graphdsl.runtime.seeds import random_state
+from graphdsl.runtime.seeds import generators_of_its_own, random_state
 from graphdsl.runtime.trial import try_out
 from graphdsl.runtime.updater import Updater
 from graphdsl.runtime.values import Batch, Numbers
@@ -77,6 +78,8 @@ class Program:
 
         Returns:
             Scalars by name, such as ``'digit[0]'``.
+
+        Random generators and the states of recurrent links are as they were afterwards; states start from zero.
         """
         named = {stream: {i.name for i in self.inputs if i.stream == stream} - {'_'} for stream in self.streams}
         given = {stream for stream, names in named.items() if not names or names & set(batch)}
@@ -91,9 +94,9 @@ class Program:
 
     def _compute(self, functions: Functions, batch: Mapping[str, Any], given: Container[str]) -> dict[str, Any]:
         found: dict[str, Any] = {}
-        with self.origin.errors():
-            for sources, function in functions.items():
-                if all(source in given for source in sources):
+        for sources, function in functions.items():
+            if all(source in given for source in sources):
+                with self.origin.errors(), generators_of_its_own(), stateful.set_aside(self.models):
                     noise = self.evaluation_noise(self.settings.seed)
                     found.update(function(self.complete(batch, self.streams, noise)))
         return found

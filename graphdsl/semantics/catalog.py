@@ -92,9 +92,14 @@ def needs_python(name: str) -> bool:
     return name in _NEEDING_PYTHON
 
 
-def hyperparameters(optimizer: type) -> list[str]:
-    """Returns the hyperparameters of a class of optimizers that can be set, such as ``alpha``."""
+def hyperparameters(optimizer: Any) -> Optional[list[str]]:
+    """Returns the hyperparameters of a class of optimizers that can be set, such as ``alpha``.
+
+    None for a function that makes an optimizer: nobody knows which.
+    """
     from chainer.optimizer import HyperparameterProxy
+    if not inspect.isclass(optimizer):
+        return None
     found = {name for base in optimizer.__mro__ for name, value in vars(base).items()
              if isinstance(value, HyperparameterProxy)}
     return sorted(found)

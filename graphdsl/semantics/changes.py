@@ -81,7 +81,7 @@ def check_schedule(statement: nodes.Schedule, resolver: Resolver, optimizers: Na
     if algorithm is not None:
         known = catalog.hyperparameters(resolver.scope.imported[algorithm.name] if not algorithm.module
                                         else catalog.members('optimizers')[algorithm.name])
-        if name not in known:
+        if known is not None and name not in known:
             raise mistake('G217', f'`{algorithm.name}` has no hyperparameter `{name}`', path.span,
                           help=catalog.suggestion(name, known) or 'it has ' + ', '.join(f'`{k}`' for k in known))
     other = next((s for s in others if (s.optimizer, s.hyperparameter) == (optimizer, name)), None)

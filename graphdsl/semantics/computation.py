@@ -150,12 +150,16 @@ class Construct(Located):
 
     ``module`` is ``links``, ``initializers``, ``optimizers`` or ``optimizer_hooks`` of Chainer, or ``''`` for an
     imported class.
+
+    Attributes:
+        is_stateful: Whether it is a link that carries a state from one minibatch to the next.
     """
 
     module: str
     name: str
     arguments: tuple[Expression, ...]
     keywords: tuple[tuple[str, Expression], ...]
+    is_stateful: bool = False
 
 
 @dataclass(frozen=True)

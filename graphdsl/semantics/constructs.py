@@ -51,7 +51,7 @@ class Constructs(Expressions):
             raise mistake('G306', f'`{name}` needs a value for `size` or `axis`', span,
                           help=f'write the number of channels, `{name}(32)`, or the axes that it averages over, '
                                f'`{name}(axis=(0, 2, 3))`')
-        return Construct(span, '' if imported else module, name, arguments, keywords)
+        return Construct(span, '' if imported else module, name, arguments, keywords, catalog.is_stateful(thing))
 
     def _constants(self, name: str, call: Optional[nodes.Call], with_initializers: bool
                    ) -> tuple[tuple[Expression, ...], tuple[tuple[str, Expression], ...]]:

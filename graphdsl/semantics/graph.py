@@ -276,12 +276,15 @@ class Graph:
     schedules: tuple[Schedule, ...]
     train: Train
 
+    def conditions(self) -> Iterator[Expression]:
+        """Yields the conditions of losses, steps and updates."""
+        updates = (update for step in self.steps for update in step.updates)
+        yield from (one.condition for one in (*self.losses, *self.steps, *updates) if one.condition is not None)
+
     def numbers(self) -> Iterator[Expression]:
         """Yields the expressions that are numbers of the run and no values: conditions, counts, rules."""
-        yield from (loss.condition for loss in self.losses if loss.condition is not None)
-        for step in self.steps:
-            yield from (e for e in (step.condition, step.count) if e is not None)
-            yield from (update.condition for update in step.updates if update.condition is not None)
+        yield from self.conditions()
+        yield from (step.count for step in self.steps if step.count is not None)
         yield from (change.expression for change in (*self.nexts, *self.schedules))
         yield from (model.decay for model in self.models if model.decay is not None)
         if self.train.stop is not None:

@@ -68,7 +68,7 @@ class Ownership:
                                      places=(Place(first[1], 'owned first here'),),
                                      help='every parameter is moved by exactly one optimizer; give one of them up')
                 others.append((unit, span))
-            if optimizer.name in names and not claimed:
+            if optimizer.name and optimizer.name in names and not claimed:
                 yield Diagnostic('G102', f'two optimizers are called `{optimizer.name}`', optimizer.span,
                                  places=(Place(names[optimizer.name], 'the other one'),),
                                  help='give one of them another name: `optimizer NAME = ...`')

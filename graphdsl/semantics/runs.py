@@ -3,13 +3,13 @@ from __future__ import annotations
 
 from typing import Iterable, Iterator, Optional, Union
 
-from graphdsl.semantics import catalog, steps
+from graphdsl.semantics import steps
 from graphdsl.semantics.changes import known_before
 from graphdsl.semantics.computation import (
     Apply, Assignment, Builtin, ChainType, Construct, Expression, Key, Literal, ModelName, Previous, Reference,
     Reported, walk)
 from graphdsl.semantics.graph import Graph, Loss, Step
-from graphdsl.semantics.needs import Needs, steps_of, streams_of, streams_read
+from graphdsl.semantics.needs import Needs, steps_of, streams_of, streams_read, terms_of
 from graphdsl.semantics.optimizers import part_of
 from graphdsl.diagnostics import Diagnostic, Place, Span
 
@@ -37,10 +37,9 @@ def _is_skipped(step: Step) -> bool:
 
 
 def _never_computed(graph: Graph, needs: Needs, run: list[Assignment]) -> Iterator[Diagnostic]:
-    """Warns of states that wait for what no run computes; a metric may be computed."""
-    metrics = needs.assignments(metric.key for metric in graph.metrics)
-    there = {key for a in (*run, *metrics) for key in (*a.results, *a.operands)}
-    read = {node.key for expression in graph.numbers() for node in walk(expression) if isinstance(node, Reference)}
+    """Warns of states that wait for what no run computes."""
+    there = {key for a in run for key in (*a.results, *a.operands)}
+    read = {node.key for expression in graph.conditions() for node in walk(expression) if isinstance(node, Reference)}
     for change in graph.nexts:
         if change.after is not None:
             before = graph.steps[:1 + [step.name for step in graph.steps].index(change.after)]
@@ -48,10 +47,11 @@ def _never_computed(graph: Graph, needs: Needs, run: list[Assignment]) -> Iterat
         for key, span in needs.leaves(change.expression).items():
             if key not in there | read:
                 yield Diagnostic('G155', f'no step computes `{key}`', span, severity='warning',
-                                 reason='the state never moves', help='make it a `metric`, or read what a loss needs')
+                                 reason='the state never moves',
+                                 help='read what a loss needs, or what follows from it by functions')
             elif change.after is not None and key not in there_then | read:
                 yield Diagnostic('G155', f'no step up to `{change.after}` computes `{key}`', span, severity='warning',
-                                 reason='the state never moves, unless it is a metric of that step',
+                                 reason='the state never moves',
                                  help='leave out `after`, and the state moves at the end of the iteration')
 
 
@@ -90,7 +90,7 @@ def _undrawn(graph: Graph, assignments: list[Assignment]) -> Iterator[Diagnostic
 def _known_too_late(graph: Graph, needs: Needs) -> Iterator[Diagnostic]:
     """Refuses numbers that depend on what is not there yet."""
     noises = {noise.key: noise for noise in graph.noises}
-    losses_of = {optimizer.name: [term.loss for term in optimizer.terms] for optimizer in graph.optimizers}
+    optimizers = {optimizer.name: optimizer for optimizer in graph.optimizers}
 
     def late(expression: Optional[Expression], what: str, drawn: bool = False) -> Iterator[Diagnostic]:
         span = None if expression is None else known_before(expression, needs.maker, noises, drawn)
@@ -100,7 +100,7 @@ def _known_too_late(graph: Graph, needs: Needs) -> Iterator[Diagnostic]:
                              help='use params, states, `iteration`, `epoch`, `progress`, `batch_size`')
 
     shared = {loss for step in graph.steps if step.kind in ('accumulate', 'unroll') for update in step.updates
-              for loss in losses_of[update.optimizer]}
+              for loss in (term.loss for term in terms_of(update, optimizers[update.optimizer]))}
     for loss in graph.losses:
         yield from late(loss.condition, 'the condition of a loss', drawn=loss.key not in shared)
     for step in graph.steps:
@@ -145,6 +145,13 @@ def _stateful_calls(graph: Graph, assignment: Assignment) -> Iterator[tuple[Key,
                 yield node.callee.key, node.span
 
 
+def may_be_stateful(chain: ChainType) -> bool:
+    """Says whether a chain may carry a state: nobody knows what is in an imported link."""
+    return is_stateful(chain) or any(
+        may_be_stateful(part.content) if isinstance(part.content, ChainType)
+        else isinstance(part.content, Construct) and not part.content.module for part in chain.parts)
+
+
 def is_stateful(chain: ChainType) -> bool:
     """Says whether a chain has links that carry a state from one minibatch to the next."""
     return any(isinstance(part.content, (ChainType, Construct)) and _is_stateful(part.content) for part in chain.parts)
@@ -153,7 +160,7 @@ def is_stateful(chain: ChainType) -> bool:
 def _is_stateful(content: Union[ChainType, Construct]) -> bool:
     if isinstance(content, ChainType):
         return is_stateful(content)
-    return content.module == 'links' and catalog.is_stateful(catalog.members('links')[content.name])
+    return content.is_stateful
 
 
 def _points(graph: Graph, needs: Needs) -> Iterator[Diagnostic]:
