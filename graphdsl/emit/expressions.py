@@ -2,8 +2,9 @@
 from __future__ import annotations
 
 import math
-from typing import Any, Callable, Collection, Iterable, Iterator, Mapping, Union
+from typing import Any, Callable, Collection, Iterable, Iterator, Mapping, Optional, Union
 
+from graphdsl.plan.plan import Operation
 from graphdsl.plan.pools import pools_in
 from graphdsl.semantics.catalog import own_hooks
 from graphdsl.semantics.computation import (
@@ -41,10 +42,17 @@ class Expressions:
         self._modes = modes
         self._references = references
         self._pools: Iterator[tuple[str, int]] = iter(())
+        self._gradient_options = ''
 
-    def begin(self, assignment: Assignment) -> None:
-        """Turns to the expressions of an assignment: pools are called by its results."""
+    def begin(self, assignment: Assignment, twice: bool = True) -> None:
+        """Turns to the expressions of an assignment: pools are called by its results.
+
+        Args:
+            assignment: The assignment.
+            twice: Whether the gradients that it takes are differentiated again.
+        """
         self._pools = pools_in(assignment)
+        self._gradient_options = '' if twice else ', twice=False'
 
     def text(self, node: Expression, previous: str = '') -> str:
         """Returns an expression as Python.
@@ -162,7 +170,7 @@ class Expressions:
             return f'draw.history({pool!r}, {value})' if self.is_training else value
         if name == 'grad':
             y, x = (self.text(argument, previous) for argument in node.arguments)
-            return f'runtime.gradient({y}, {x})'
+            return f'runtime.gradient({y}, {x}{self._gradient_options})'
         return f'runtime.{name}' + self._arguments(node, previous)
 
     def _number_function(self, node: Apply, previous: str) -> str:
@@ -208,7 +216,7 @@ def write_families(writer: Writer, names: Identifiers, keys: Iterable[Key]) -> N
 
 
 def write_assignment(writer: Writer, expressions: Expressions, assignment: Assignment,
-                     points: Collection[Key] = ()) -> None:
+                     points: Collection[Key] = (), operation: Optional[Operation] = None) -> None:
     """Writes an assignment, a line per stage: what a stage gives is bound to the first of the names.
 
     Args:
@@ -216,13 +224,16 @@ def write_assignment(writer: Writer, expressions: Expressions, assignment: Assig
         expressions: Prints the stages.
         assignment: The assignment.
         points: Values that something is differentiated with respect to.
+        operation: What a plan says of it: which stages need no history.
     """
-    expressions.begin(assignment)
+    expressions.begin(assignment, operation is None or operation.is_wanted)
+    without_history = operation.stages_without if operation is not None else 0
     targets = [expressions.names.value(key) if key.base != '_' else '_' for key in assignment.results]
     first = next((target for target in targets if target != '_'), '_')
     *others, last = assignment.stages
-    for stage in others:
-        writer.line(f'{first} = {expressions.text(stage, first)}', stage.span)
+    for i, stage in enumerate(others):
+        with writer.within('with chainer.no_backprop_mode():' if i < without_history else ''):
+            writer.line(f'{first} = {expressions.text(stage, first)}', stage.span)
     writer.line(f'{", ".join(targets)} = {expressions.text(last, first)}', last.span)
     for key, target in zip(assignment.results, targets):
         if key in points:

@@ -203,7 +203,7 @@ class StepWriter:
 
     def _write_all(self, operations: Iterable[Operation]) -> None:
         for one in operations:
-            write_assignment(self.writer, self.expressions, one.assignment, self.points)
+            write_assignment(self.writer, self.expressions, one.assignment, self.points, one)
 
     def _guarded(self, guard: Guard):
         return self.writer.within('' if guard == ALWAYS else f'if {self._when(guard)}:')

@@ -4,7 +4,8 @@ from __future__ import annotations
 from typing import Collection, Iterable, Sequence
 
 from graphdsl.semantics import flow
-from graphdsl.semantics.computation import Apply, Assignment, Builtin, Expression, Key, walk
+from graphdsl.semantics.computation import (
+    Apply, Assignment, Builtin, Expression, Key, ModelName, Previous, Reference, walk)
 
 
 def points(assignments: Iterable[Assignment]) -> tuple[Key, ...]:
@@ -35,7 +36,9 @@ class History:
         for assignment in reversed(assignments):
             if id(assignment) in differentiating or wanted.intersection(assignment.results):
                 wanted.update(flows[id(assignment)][0])
-        moving = set(sources)
+        moving = self._moving = set(sources)
+        self._moved = set(moved)
+        self._wanted = wanted
         self._having: set[int] = set(differentiating)
         for assignment in assignments:
             operands, callees = flows[id(assignment)]
@@ -47,3 +50,23 @@ class History:
     def has(self, assignment: Assignment) -> bool:
         """Says whether the results of an assignment need a history."""
         return id(assignment) in self._having
+
+    def is_wanted(self, assignment: Assignment) -> bool:
+        """Says whether gradients flow to the results of an assignment."""
+        return bool(self._wanted.intersection(assignment.results))
+
+    def stages_without(self, assignment: Assignment) -> int:
+        """Returns how many stages at the start of an assignment need none, although its results do."""
+        if not self.has(assignment):
+            return 0
+        stages = [list(flow.differentiable(stage)) for stage in assignment.stages]
+        count = next((i for i, nodes in enumerate(stages) if any(map(self._moves, nodes))), 0)
+        # What a stage does not differentiate with respect to the one before needs none before it.
+        cuts = [i for i, nodes in enumerate(stages) if i and not any(isinstance(n, Previous) for n in nodes)]
+        return max([count, *cuts])
+
+    def _moves(self, node: Expression) -> bool:
+        if isinstance(node, Reference):
+            return node.key in self._moving
+        return _is_gradient(node) or (isinstance(node, Apply) and isinstance(node.callee, ModelName)
+                                      and node.callee.key in self._moved)

@@ -43,12 +43,16 @@ class Operation:
 
     Attributes:
         has_history: Whether gradients may be asked of its results.
+        stages_without: How many of its first stages need no history even so.
+        is_wanted: Whether gradients flow to its results; those that it takes itself are differentiated again then.
         guard: When it is computed.
     """
 
     assignment: Assignment
     has_history: bool = True
     guard: Guard = ALWAYS
+    stages_without: int = 0
+    is_wanted: bool = True
 
 
 class Draw(NamedTuple):

@@ -128,7 +128,8 @@ class _StepPlanner:
         backward = tuple(without_aliases(one, self._needs) for one in joint_passes(self._demands, reached))
         moved = {unit.model for demand in self._demands for unit in demand.owns}
         history = History(self._forward, self._losses, moved, points(self._forward))
-        forward = tuple(Operation(a, history.has(a), self.guards[a.results[0]]) for a in self._forward)
+        forward = tuple(Operation(a, history.has(a), self.guards[a.results[0]], history.stages_without(a),
+                                  history.is_wanted(a)) for a in self._forward)
         read = {key for change in self._graph.nexts for key in self._needs.leaves(change.expression)}
         kept = tuple(Report(key, self.guards[key]) for key in sorted(read) if key in self.guards)
         step = self._step

@@ -108,15 +108,16 @@ def point(x: Any) -> chainer.Variable:
     return chainer.Variable(values, requires_grad=True)
 
 
-def gradient(y: chainer.Variable, x: chainer.Variable) -> chainer.Variable:
-    """Differentiates the sum of a value; the result can be differentiated again.
+def gradient(y: chainer.Variable, x: chainer.Variable, twice: bool = True) -> chainer.Variable:
+    """Differentiates the sum of a value.
 
     Args:
         y: What is differentiated.
         x: Where: a variable that ``y`` was computed from.
+        twice (bool): Whether the result can be differentiated again.
 
     Returns:
         A variable of the shape of ``x``; zeros if ``y`` doesn't depend on it.
     """
-    result: Optional[chainer.Variable] = chainer.grad([y], [x], enable_double_backprop=True)[0]
+    result: Optional[chainer.Variable] = chainer.grad([y], [x], enable_double_backprop=twice)[0]
     return zeros_like(x) if result is None else result

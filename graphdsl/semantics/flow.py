@@ -87,7 +87,7 @@ def gradient_sources(assignment: Assignment) -> tuple[list[Key], list[ModelName]
     callees: dict[ModelName, None] = {}
     for stage in reversed(assignment.stages):
         uses_previous = False
-        for node in _differentiable(stage):
+        for node in differentiable(stage):
             uses_previous = uses_previous or isinstance(node, Previous)
             if isinstance(node, Reference):
                 values[node.key] = None
@@ -98,7 +98,7 @@ def gradient_sources(assignment: Assignment) -> tuple[list[Key], list[ModelName]
     return list(values), list(callees)
 
 
-def _differentiable(stage: Expression) -> Iterator[Expression]:
+def differentiable(stage: Expression) -> Iterator[Expression]:
     """Yields what gradients of an expression flow to within it."""
     pending = [stage]
     while pending:

@@ -259,3 +259,38 @@ def test_an_imported_recurrent_link(link):
         a.copydata(b)
     reports = [iterate(graph.updater(Counted(X)), 6) for graph in (ours, theirs)]
     assert reports[0] == reports[1]
+
+
+def test_no_history_before_what_moves_on_one_edge():
+    graph = compiled("""
+        input x: float64[3]
+        frozen model trunk = Linear(4) -> relu
+        model head = Linear(2)
+        model generator = Linear(3)
+        model critic = Linear(1)
+        x -> trunk -> head -> y
+        x -> generator -> detach -> critic -> p
+        loss cost = mean(y ** 2) + mean(generator(x) ** 2)
+        loss judge = mean(p ** 2)
+        optimizer SGD() owns head, generator, critic
+        """)
+    nodes = []
+
+    class Recorded(chainer.FunctionHook):
+
+        def forward_postprocess(self, function, in_data):
+            if chainer.config.enable_backprop:
+                nodes.append(function.label)
+
+    updater = graph.updater(Counted(X))
+    with Recorded():
+        iterate(updater)
+    # head, and the generator where it learns, and the critic: not the trunk, nor the generator of the critic's edge.
+    assert nodes.count('LinearFunction') == 3 and 'ReLU' not in nodes
+
+
+def test_a_gradient_that_is_only_used_detached():
+    graph = compiled(MODEL + 'g = grad(cost, x)\nloss more = mean(net(x + detach(g)) ** 2)\n')
+    assert graph.source.split('def make_evaluations')[0].count('twice=False') == 1
+    graph = compiled(MODEL + 'g = grad(cost, x)\nloss more = mean(g ** 2)\n')
+    assert 'twice=False' not in graph.source
