@@ -1,7 +1,7 @@
 """Plans what an iteration does from what the graph says."""
 from __future__ import annotations
 
-from typing import Iterable, Sequence
+from typing import Iterable, Mapping, Sequence
 
 from graphdsl.semantics import flow
 from graphdsl.semantics.computation import Key, Reference, walk
@@ -9,7 +9,6 @@ from graphdsl.semantics.graph import Graph
 from graphdsl.semantics.graph import Step as CheckedStep
 from graphdsl.semantics.needs import Needs, steps_of, streams_read, terms_of
 from graphdsl.plan.evaluation import evaluations, predictions
-from graphdsl.plan.free import Free
 from graphdsl.plan.guards import Conditions, guarded
 from graphdsl.plan.history import History, points
 from graphdsl.plan.joint import Demand, joint_passes
@@ -23,14 +22,14 @@ def plan(graph: Graph) -> Plan:
     """Plans the run of a checked graph."""
     needs = Needs(graph)
     steps = [_StepPlanner(graph, needs, step) for step in steps_of(graph)]
-    free = Free(graph, needs.maker)
     last: dict[Key, _StepPlanner] = {}
     for metric in graph.metrics:
-        step = next((s for s in reversed(steps) if free.follows(metric.key, s.available)), None)
+        step = next((s for s in reversed(steps) if needs.follows(metric.key, s.available)), None)
         if step is not None:
             last[metric.key] = step
     metrics = [m.key for m in graph.metrics]
-    return Plan(graph, tuple(step.plan([m for m in metrics if last.get(m) is step]) for step in steps),
+    reached = flow.Reach(graph.assignments, [loss.key for loss in graph.losses]).models()
+    return Plan(graph, tuple(step.plan([m for m in metrics if last.get(m) is step], reached) for step in steps),
                 pools_of(graph), evaluations(graph, needs, [*(loss.key for loss in graph.losses), *metrics]),
                 predictions(graph, needs, graph.outputs))
 
@@ -57,8 +56,9 @@ class _StepPlanner:
         self._losses = self._needed_losses()
         self._numbers = needs.assignments(node.key for condition in self._conditions.all() for node in
                                           walk(condition.expression) if isinstance(node, Reference))
-        self.guards = guarded(self._losses, [a for a in graph.assignments if a not in self._numbers])
-        self._forward = [a for a in needs.assignments(self._losses) if a not in self._numbers]
+        early = set(map(id, self._numbers))
+        self.guards = guarded(self._losses, [a for a in graph.assignments if id(a) not in early])
+        self._forward = [a for a in needs.assignments(self._losses) if id(a) not in early]
         self._draws = self._drawn()
         drawn = {draw.name for draw in self._draws if draw.kind == 'stream'}
         for i in graph.inputs:
@@ -116,14 +116,14 @@ class _StepPlanner:
                 found = either(found, self.guards[assignment.results[0]])
         return found
 
-    def plan(self, metrics: Sequence[Key]) -> Step:
+    def plan(self, metrics: Sequence[Key], reached: Mapping[Key, set[Key]]) -> Step:
         """Returns the step.
 
         Args:
             metrics: Those that this step reports.
+            reached: The models that each loss sends gradients to, losses in the order of the file.
         """
         extra, reported = self._computed_metrics(metrics)
-        reached = flow.Reach(self._graph.assignments, [loss.key for loss in self._graph.losses]).models()
         reached = {loss: models for loss, models in reached.items() if loss in self._losses}
         backward = tuple(without_aliases(one, self._needs) for one in joint_passes(self._demands, reached))
         moved = {unit.model for demand in self._demands for unit in demand.owns}

@@ -4,8 +4,9 @@ from __future__ import annotations
 from typing import Iterable, Sequence
 
 from graphdsl.semantics import catalog
-from graphdsl.semantics.computation import Assignment, ChainType, Construct, Key
+from graphdsl.semantics.computation import Assignment, ChainType, Key
 from graphdsl.semantics.graph import Graph
+from graphdsl.semantics.paths import links
 from graphdsl.plan.joint import Demand
 from graphdsl.plan.plan import ALWAYS, NEVER, Guard, either
 
@@ -24,11 +25,5 @@ def quiet_models(graph: Graph, forward: Iterable[Assignment], demands: Sequence[
 
 
 def _has_statistics(chain: ChainType) -> bool:
-    for part in chain.parts:
-        if isinstance(part.content, ChainType):
-            if _has_statistics(part.content):
-                return True
-        elif isinstance(part.content, Construct) and (
-                not part.content.module or catalog.has_statistics(part.content.name)):
-            return True
-    return False
+    """Says whether a chain may keep statistics: nobody knows what is in an imported link."""
+    return any(not link.module or catalog.has_statistics(link.name) for link in links(chain))

@@ -2,11 +2,11 @@
 from __future__ import annotations
 
 import functools
-from typing import Iterable, Mapping
+from typing import Collection, Iterable, Mapping
 
 from graphdsl.semantics import catalog, flow
 from graphdsl.semantics.computation import (
-    Assignment, Builtin, Callee, ChainType, Expression, Function, Key, Reference, walk)
+    Assignment, Builtin, ChainType, Expression, Function, Key, Reference, walk)
 from graphdsl.semantics.graph import Graph, Optimizer, Step, Term, Update
 from graphdsl.diagnostics import Span
 
@@ -36,6 +36,7 @@ class Needs:
 
     def __init__(self, graph: Graph):
         self._graph = graph
+        self._states = {state.key for state in graph.states}
         self.maker: Mapping[Key, Assignment] = {key: a for a in graph.assignments for key in a.results}
 
     def assignments(self, keys: Iterable[Key]) -> tuple[Assignment, ...]:
@@ -54,18 +55,30 @@ class Needs:
 
         Numbers, and what no run computes and follows by functions alone, are computed there.
         """
-        states = {state.key for state in self._graph.states}
         found: dict[Key, Span] = {}
         pending = [(node.key, node.span) for node in walk(expression) if isinstance(node, Reference)]
         while pending:
             key, span = pending.pop(0)
             assignment = self.maker.get(key)
             if assignment is not None and (assignment.is_number or (
-                    key not in self.computed and not assignment.models and all(map(is_pure, assignment.callees)))):
+                    key not in self.computed and _is_function(assignment))):
                 pending.extend((operand, span) for operand in assignment.operands)
-            elif key not in states:
+            elif key not in self._states:
                 found[key] = span
         return found
+
+    def follows(self, value: Key, available: Collection[Key]) -> bool:
+        """Says whether a value follows from others without a model, random numbers or a pool."""
+        pending = [value]
+        while pending:
+            key = pending.pop()
+            if key in available or key in self._states:
+                continue
+            assignment = self.maker.get(key)
+            if assignment is None or not _is_function(assignment):
+                return False
+            pending.extend(assignment.operands)
+        return True
 
     @functools.cached_property
     def computed(self) -> set[Key]:
@@ -86,9 +99,11 @@ class Needs:
         return self.assignments(keys)
 
 
-def is_pure(callee: Callee) -> bool:
-    """Says whether a callee draws no random numbers and moves no pool, nor what a block without links calls."""
-    pending, seen = [callee], set()
+def _is_function(assignment: Assignment) -> bool:
+    """Says whether an assignment calls no model, draws no random numbers and moves no pool, nor do its blocks."""
+    if assignment.models:
+        return False
+    pending, seen = list(assignment.callees), set()
     while pending:
         callee = pending.pop()
         if (isinstance(callee, Function) and callee.name in catalog.RANDOM) or (
@@ -96,7 +111,7 @@ def is_pure(callee: Callee) -> bool:
             return False
         if isinstance(callee, ChainType) and id(callee) not in seen:
             seen.add(id(callee))
-            pending.extend(inner for assignment in callee.assignments for inner in assignment.callees)
+            pending.extend(inner for one in callee.assignments for inner in one.callees)
     return True
 
 

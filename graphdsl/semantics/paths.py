@@ -106,6 +106,12 @@ def listed(models: Names) -> str:
     return 'there are ' + ', '.join(f'`{name}`' for name in names) if names else 'this file has no models'
 
 
+def links(content: Content) -> Iterator[Construct]:
+    """Yields the links of a chain, those of the chains within it included; a link yields itself."""
+    if isinstance(content, (ChainType, Construct)):
+        yield from (leaf for _, leaf, _ in leaves(content) if isinstance(leaf, Construct))
+
+
 def units(node: nodes.Expression, resolver: Expressions, chains: Mapping[Key, ChainType], what: str = 'owned'
           ) -> list[Unit]:
     """Returns the models, or the part of one, that a path names.

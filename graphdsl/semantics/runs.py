@@ -1,16 +1,17 @@
 """What the rules of the language ask of the runs of a graph."""
 from __future__ import annotations
 
-from typing import Iterable, Iterator, Optional, Union
+from typing import Iterable, Iterator, Mapping, Optional
 
 from graphdsl.semantics import steps
 from graphdsl.semantics.changes import known_before
 from graphdsl.semantics.computation import (
-    Apply, Assignment, Builtin, ChainType, Construct, Expression, Key, Literal, ModelName, Previous, Reference,
+    Apply, Assignment, Builtin, ChainType, Expression, Key, Literal, ModelName, Previous, Reference,
     Reported, walk)
 from graphdsl.semantics.graph import Graph, Loss, Step
 from graphdsl.semantics.needs import Needs, steps_of, streams_of, streams_read, terms_of
 from graphdsl.semantics.optimizers import part_of
+from graphdsl.semantics.paths import links
 from graphdsl.diagnostics import Diagnostic, Place, Span
 
 
@@ -116,51 +117,38 @@ def _known_too_late(graph: Graph, needs: Needs) -> Iterator[Diagnostic]:
 
 def _stateful(graph: Graph, runs: list[tuple[Step, tuple[Assignment, ...]]]) -> Iterator[Diagnostic]:
     """Refuses a model that carries a state and is called in two places, or needed by two steps."""
+    chains = {model.key: model.chain for model in graph.models}
     calls: dict[Key, Span] = {}
-    for assignment in graph.assignments:
-        for key, span in _stateful_calls(graph, assignment):
-            if key in calls:
-                yield Diagnostic('G318', f'`{key}` carries a state, and is called twice', span,
-                                 places=(Place(calls[key], 'called here too'),),
-                                 help='each call would move its state: declare a second model')
-            calls.setdefault(key, span)
+    for key, span in _stateful_calls(graph.assignments, chains):
+        if key in calls:
+            yield Diagnostic('G318', f'`{key}` carries a state, and is called twice', span,
+                             places=(Place(calls[key], 'called here too'),),
+                             help='each call would move its state: declare a second model')
+        calls.setdefault(key, span)
     first: dict[Key, Step] = {}
     for step, run in runs:
-        for assignment in run:
-            for key, span in _stateful_calls(graph, assignment):
-                if first.setdefault(key, step) is not step:
-                    yield Diagnostic('G318', f'`{key}` carries a state, and the steps `{first[key].name}` and '
-                                     f'`{step.name}` need it', span,
-                                     places=(Place(first[key].span, 'a step'), Place(step.span, 'the other one')),
-                                     help='each step would move its state: declare a second model')
+        for key, span in _stateful_calls(run, chains):
+            if first.setdefault(key, step) is not step:
+                yield Diagnostic('G318', f'`{key}` carries a state, and the steps `{first[key].name}` and '
+                                 f'`{step.name}` need it', span,
+                                 places=(Place(first[key].span, 'a step'), Place(step.span, 'the other one')),
+                                 help='each step would move its state: declare a second model')
 
 
-def _stateful_calls(graph: Graph, assignment: Assignment) -> Iterator[tuple[Key, Span]]:
-    """Yields the models whose state an assignment moves, each with its place."""
-    chains = {model.key: model.chain for model in graph.models}
-    for node in walk(*assignment.stages):
-        if isinstance(node, Apply) and isinstance(node.callee, ModelName):
-            content = part_of(chains[node.callee.key], node.callee.path)
-            if isinstance(content, (ChainType, Construct)) and _is_stateful(content):
-                yield node.callee.key, node.span
+def _stateful_calls(assignments: Iterable[Assignment], chains: Mapping[Key, ChainType]
+                    ) -> Iterator[tuple[Key, Span]]:
+    """Yields the models whose state some assignments move, each with its place."""
+    for assignment in assignments:
+        for node in walk(*assignment.stages):
+            if isinstance(node, Apply) and isinstance(node.callee, ModelName):
+                model, path = node.callee.key, node.callee.path
+                if any(link.is_stateful for link in links(part_of(chains[model], path))):
+                    yield model, node.span
 
 
 def may_be_stateful(chain: ChainType) -> bool:
     """Says whether a chain may carry a state: nobody knows what is in an imported link."""
-    return is_stateful(chain) or any(
-        may_be_stateful(part.content) if isinstance(part.content, ChainType)
-        else isinstance(part.content, Construct) and not part.content.module for part in chain.parts)
-
-
-def is_stateful(chain: ChainType) -> bool:
-    """Says whether a chain has links that carry a state from one minibatch to the next."""
-    return any(isinstance(part.content, (ChainType, Construct)) and _is_stateful(part.content) for part in chain.parts)
-
-
-def _is_stateful(content: Union[ChainType, Construct]) -> bool:
-    if isinstance(content, ChainType):
-        return is_stateful(content)
-    return content.is_stateful
+    return any(link.is_stateful or not link.module for link in links(chain))
 
 
 def _points(graph: Graph, needs: Needs) -> Iterator[Diagnostic]:

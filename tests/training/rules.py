@@ -20,6 +20,21 @@ X = random.randn(SIZE, 3)
 T = random.randint(2, size=SIZE).astype(numpy.int32)
 U = random.randn(SIZE, 3)
 
+# Two models that play against each other.
+GAME = """
+input x: float64[3]
+noise z: float64[2] ~ normal(0, 1)
+model generator = Linear(3) -> tanh
+model critic = Linear(3) -> tanh -> Linear(1, nobias=true)
+z -> generator -> fake
+x -> critic -> real
+fake -> critic -> judged
+loss judge = mean(softplus(-real)) + mean(softplus(judged))
+loss fool = mean(softplus(-judged))
+optimizer critic = SGD(lr=1.0) owns critic minimizes judge
+optimizer generator = SGD(lr=1.0) owns generator minimizes fool
+"""
+
 
 class Counted(SerialIterator):
     """Minibatches in order; counts how many were drawn.
@@ -105,6 +120,11 @@ def assert_parameters(graph: graphdsl.CompiledGraph, theirs: Mapping[str, chaine
 
 def variable(array: Any) -> chainer.Variable:
     return chainer.Variable(numpy.asarray(array), requires_grad=False)
+
+
+def minibatch(number: int, batch: int = 4) -> chainer.Variable:
+    """What a counted iterator over the data gives at some draw."""
+    return variable(X[number * batch % SIZE:][:batch])
 
 
 def descend(losses: list, models: list, rate: float = 1.0) -> None:

@@ -6,29 +6,10 @@ import pytest
 
 from graphdsl.runtime.seeds import random_state
 from rules import (
-    Calls, Counted, SIZE, U, X, assert_moved, assert_parameters, assert_same, compiled, descend, everything,
-    iterate, twins, variable)
+    Calls, Counted, GAME, SIZE, U, X, assert_moved, assert_parameters, assert_same, compiled, descend, everything,
+    iterate, minibatch, twins, variable)
 
 pytestmark = pytest.mark.usefixtures('float64')
-
-GAME = """
-input x: float64[3]
-noise z: float64[2] ~ normal(0, 1)
-model generator = Linear(3) -> tanh
-model critic = Linear(3) -> tanh -> Linear(1, nobias=true)
-z -> generator -> fake
-x -> critic -> real
-fake -> critic -> judged
-loss judge = mean(softplus(-real)) + mean(softplus(judged))
-loss fool = mean(softplus(-judged))
-optimizer critic = SGD(lr=1.0) owns critic minimizes judge
-optimizer generator = SGD(lr=1.0) owns generator minimizes fool
-"""
-
-
-def minibatch(number, batch=4):
-    return variable(X[number * batch % SIZE:][:batch])
-
 
 # repeat, when
 

@@ -2,28 +2,9 @@
 import numpy
 import pytest
 
-from rules import Calls, Counted, SIZE, T, U, X, compiled, iterate, variable
+from rules import Calls, Counted, GAME, T, U, X, compiled, iterate, minibatch
 
 pytestmark = pytest.mark.usefixtures('float64')
-
-GAME = """
-input x: float64[3]
-noise z: float64[2] ~ normal(0, 1)
-model generator = Linear(3) -> tanh
-model critic = Linear(3) -> tanh -> Linear(1, nobias=true)
-z -> generator -> fake
-x -> critic -> real
-fake -> critic -> judged
-loss judge = mean(softplus(-real)) + mean(softplus(judged))
-loss fool = mean(softplus(-judged))
-optimizer critic = SGD(lr=1.0) owns critic minimizes judge
-optimizer generator = SGD(lr=1.0) owns generator minimizes fool
-"""
-
-
-def minibatch(number, batch=4):
-    return variable(X[number * batch % SIZE:][:batch])
-
 
 def test_noise_alone_draws_no_data():
     """It has as many rows as a minibatch of its stream, which nobody drew; nor does the clock move."""

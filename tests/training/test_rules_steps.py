@@ -5,29 +5,10 @@ import numpy
 import pytest
 
 from rules import (
-    Calls, Counted, Functions, SIZE, T, X, assert_parameters, assert_same, compiled, descend, everything, iterate,
-    twins, variable)
+    Calls, Counted, Functions, GAME, T, X, assert_parameters, assert_same, compiled, descend, everything, iterate,
+    minibatch, twins, variable)
 
 pytestmark = pytest.mark.usefixtures('float64')
-
-GAME = """
-input x: float64[3]
-noise z: float64[2] ~ normal(0, 1)
-model generator = Linear(3) -> tanh
-model critic = Linear(3) -> tanh -> Linear(1, nobias=true)
-z -> generator -> fake
-x -> critic -> real
-fake -> critic -> judged
-loss judge = mean(softplus(-real)) + mean(softplus(judged))
-loss fool = mean(softplus(-judged))
-optimizer critic = SGD(lr=1.0) owns critic minimizes judge
-optimizer generator = SGD(lr=1.0) owns generator minimizes fool
-"""
-
-
-def minibatch(number, batch=4):
-    return variable(X[number * batch % SIZE:][:batch])
-
 
 # What an iteration is
 
