@@ -49,7 +49,7 @@ class CompiledGraph(Program):
 
 
 def compile_text(text: str, params: Mapping[str, Any] = (), bind: Mapping[str, Any] = (),
-                 allow_imports: Iterable[str] = ()) -> CompiledGraph:
+                 allow_imports: Iterable[str] = (), no_passes: Iterable[str] = ()) -> CompiledGraph:
     """Compiles a graph from a string.
 
     Args:
@@ -57,6 +57,7 @@ def compile_text(text: str, params: Mapping[str, Any] = (), bind: Mapping[str, A
         params: Values of params, in place of their defaults.
         bind: What the names of `import` statements stand for: links, functions, datasets of your own.
         allow_imports: Modules that `import` statements may import.
+        no_passes: Optimisations to leave out: ``'joint'``, ``'routing'``, ``'reuse'``, ``'cut'``, ``'stacking'``.
 
     Returns:
         Models that are initialised, from NumPy's global random generator, and optimizers that are set up.
@@ -64,11 +65,13 @@ def compile_text(text: str, params: Mapping[str, Any] = (), bind: Mapping[str, A
     Raises:
         GraphError: If there is anything wrong with it; `str` of the exception shows where.
     """
-    return CompiledGraph(translate(Source(text), dict(params), dict(bind), allow_imports=allow_imports))
+    return CompiledGraph(translate(Source(text), dict(params), dict(bind), allow_imports=allow_imports,
+                                   no_passes=no_passes))
 
 
 def compile_file(path: Union[str, os.PathLike], params: Mapping[str, Any] = (),
-                 bind: Mapping[str, Any] = (), allow_imports: Iterable[str] = ()) -> CompiledGraph:
+                 bind: Mapping[str, Any] = (), allow_imports: Iterable[str] = (), no_passes: Iterable[str] = ()
+                 ) -> CompiledGraph:
     """Compiles a graph file; see :func:`graphdsl.compile`. Its paths are relative to its own folder."""
     folder = os.path.dirname(os.path.abspath(path))
-    return CompiledGraph(translate(read(path), dict(params), dict(bind), folder, allow_imports))
+    return CompiledGraph(translate(read(path), dict(params), dict(bind), folder, allow_imports, no_passes))

@@ -1,4 +1,4 @@
-"""The whole pipeline: text to tree to graph to plan to Python to a program."""
+"""The whole pipeline: text to tree to graph to plan to better plan to Python to a program."""
 from __future__ import annotations
 
 import json
@@ -34,7 +34,8 @@ class Compilation:
 
 
 def translate(source: Source, params: Mapping[str, Any] = (), bind: Mapping[str, Any] = (),
-              folder: Optional[str] = None, allow_imports: Iterable[str] = ()) -> Compilation:
+              folder: Optional[str] = None, allow_imports: Iterable[str] = (), no_passes: Iterable[str] = ()
+              ) -> Compilation:
     """Runs all phases up to the generated module; nothing of the file is executed but the imports that are allowed.
 
     Args:
@@ -43,9 +44,11 @@ def translate(source: Source, params: Mapping[str, Any] = (), bind: Mapping[str,
         bind: Objects that imports stand for, by name.
         folder: What paths of the file are relative to; None leaves them as they are.
         allow_imports: Modules that the file may import.
+        no_passes: Optimisations to leave out, of :data:`graphdsl.plan.passes.PASSES`.
 
     Raises:
         GraphError: With all errors that were found.
+        ValueError: If there is no such pass.
     """
     from graphdsl.syntax.parse import parse
     tree = parse(source)
@@ -54,12 +57,13 @@ def translate(source: Source, params: Mapping[str, Any] = (), bind: Mapping[str,
     from graphdsl.semantics.checker import check
     from graphdsl.semantics.imports import Allowed
     from graphdsl.emit.module import emit
+    from graphdsl.plan.passes import optimized
     from graphdsl.plan.planner import plan
 
     graph, diagnostics, imported = check(tree, params, Allowed(dict(bind), frozenset(allow_imports), folder))
     if graph is None:
         raise GraphError(diagnostics, source)
-    update_plan = plan(graph)
+    update_plan = optimized(plan(graph), frozenset(no_passes))
     module = emit(update_plan, source, bind, folder)
     return Compilation(source, tree, graph, update_plan, module, imported, diagnostics)
 
@@ -82,7 +86,7 @@ def read(path: Union[str, os.PathLike]) -> Source:
 
 
 def phase(source: Source, name: str, params: Mapping[str, Any] = (), folder: Optional[str] = None,
-          allow_imports: Iterable[str] = ()) -> str:
+          allow_imports: Iterable[str] = (), no_passes: Iterable[str] = ()) -> str:
     """Returns what a phase makes of a file, as text.
 
     Args:
@@ -91,6 +95,7 @@ def phase(source: Source, name: str, params: Mapping[str, Any] = (), folder: Opt
         params: Values of params by name.
         folder: What paths of the file are relative to.
         allow_imports: Modules that the file may import.
+        no_passes: Optimisations to leave out.
 
     Raises:
         GraphError: With all errors that were found up to this phase.
@@ -100,7 +105,7 @@ def phase(source: Source, name: str, params: Mapping[str, Any] = (), folder: Opt
 
     if name == 'tree':
         return dump(parse(source))
-    compilation = translate(source, params, folder=folder, allow_imports=allow_imports)
+    compilation = translate(source, params, folder=folder, allow_imports=allow_imports, no_passes=no_passes)
     if name == 'graph':
         return dump(compilation.graph)
     if name == 'plan':

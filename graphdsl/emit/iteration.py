@@ -68,7 +68,7 @@ class _Iteration:
                 writer.line('kept = {}')
             for step in self.steps if not self.is_alone else ():
                 writer.line()
-                with writer.block(f'def {self.functions[step.step.name]}():'):
+                with writer.block(f'def {self.functions[step.step.name]}({", ".join(step.arguments)}):'):
                     step.write()
             writer.line()
             with writer.block('def update_core():'):
@@ -82,6 +82,7 @@ class _Iteration:
         if self.keeps:
             writer.line('kept.clear()')
         self._write_schedules()
+        write_families(writer, self.names, [key for step in self.plan.steps for key in step.handed])
         leaders = self._leaders_to_watch()
         for model in leaders:
             writer.line(f'{self._before(model)} = {self._updates(model)}')
@@ -89,7 +90,7 @@ class _Iteration:
             if self.is_alone:
                 step_writer.write()
             else:
-                self._write_call(step)
+                self._write_call(step, step_writer)
         self._write_followers(leaders)
         self._write_reports()
         self._write_nexts([change for change in self.graph.nexts if change.after is None])
@@ -151,9 +152,11 @@ class _Iteration:
 
     # Steps
 
-    def _write_call(self, step: Step) -> None:
+    def _write_call(self, step: Step, step_writer: StepWriter) -> None:
         writer, printer = self.writer, self._expressions()
-        call = f'{self.functions[step.name]}()'
+        call = f'{self.functions[step.name]}({", ".join(step_writer.arguments)})'
+        if step_writer.results:
+            call = f'{", ".join(step_writer.results)} = {call}'
         after = [change for change in self.graph.nexts if change.after == step.name]
         self._prepare([step.condition] if step.condition is not None else [])
         with writer.within('' if step.condition is None else f'if {printer.text(step.condition)}:'):

@@ -49,6 +49,11 @@ class StepWriter:
                              for guard in [*(g for _, _, g in one.losses), *(g for _, g in one.optimizers)])
         # Whether what is differentiated is gathered in lists, as it may be more or less.
         self.gathers = self.has_cases or step.kind == 'unroll'
+        names_in_passes = [name for one in step.backward for name, _ in one.optimizers]
+        # Whether several passes give one gradient, or some of what they give is not used.
+        self.adds = step.kind == 'accumulate' or len(set(names_in_passes)) < len(names_in_passes) or any(
+            one.unused for one in step.backward)
+        self.families = _families([*step.taken(), *step.handed])
 
     def _modes(self) -> dict[Key, str]:
         """Returns how models are called that are not simply called."""
@@ -73,6 +78,8 @@ class StepWriter:
                     self._write_parameters(self._of_optimizer(optimizer), units)
             else:
                 self._write_parameters(self._of_pass(number), list(itertools.chain(*one.units)))
+            if one.unused:
+                self._write_parameters(self._unused(number), one.unused)
 
     def _write_parameters(self, variable: str, units: Sequence[Unit]) -> None:
         write_wrapped(self.writer, f'{variable} = runtime.parameters(', map(unit_text, units), ')')
@@ -86,10 +93,25 @@ class StepWriter:
         stem = f'{identifier(self.step.name)}_{identifier(optimizer)}_parameters'
         return self.names.get('parameters', f'{self.step.name}/{optimizer}/', stem)
 
+    def _unused(self, number: int) -> str:
+        stem = f'{identifier(self.step.name)}_unused{self._suffix(number)}'
+        return self.names.get('parameters', f'{self.step.name}/{number}/unused', stem)
+
     def _suffix(self, number: int) -> str:
         return '' if len(self.step.backward) == 1 else f'_{number + 1}'
 
     # The step
+
+    @property
+    def arguments(self) -> list[str]:
+        """What the function of the step takes: values of steps before, and families that steps share."""
+        taken = [self.names.value(key) for key in self.step.taken() if not key.index]
+        return [*taken, *(self.names.get('value', base) for base in self.families)]
+
+    @property
+    def results(self) -> list[str]:
+        """What the function of the step returns: values that steps after it take."""
+        return [self.names.value(key) for key in self.step.handed if not key.index]
 
     def write(self) -> None:
         """Writes the whole step, as a block of a function."""
@@ -100,23 +122,32 @@ class StepWriter:
             return
         self._write_run()
         writer.lines('', '# Backward: every gradient is taken before the first update.')
+        self._begin_adding()
         for number, one in enumerate(step.backward):
             self._write_backward(one, number)
+        if self.adds:
+            writer.line('gradients.set()')
         self._write_updates()
         writer.line()
         self._write_reports('chainer.report(' if self.is_alone else 'reports.add(')
+        if self.results:
+            writer.line(f'return {", ".join(self.results)}')
+
+    def _begin_adding(self) -> None:
+        if self.adds:
+            self.writer.line('gradients = runtime.Gradients()')
 
     def _write_several(self) -> None:
         """Writes several runs, and the gradients of the update that they share."""
         step, writer = self.step, self.writer
         is_mean = step.kind == 'accumulate'
-        for number, one in enumerate(step.backward):
-            if is_mean:
-                writer.line(f'gradients{self._suffix(number)} = runtime.Mean()')
-            else:
+        self._begin_adding()
+        if not is_mean:
+            for number, one in enumerate(step.backward):
                 self._write_lists(one, number)
         bind_numbers(writer, self.graph, self.names, [step.count])
-        with writer.block(f'for _ in range({count_text(self.expressions, step.count)}):', step.count.span):
+        runs = count_text(self.expressions, step.count)
+        with writer.block(f'for _ in range({runs}):', step.count.span):
             self._write_run()
             writer.line()
             for number, one in enumerate(step.backward):
@@ -128,11 +159,11 @@ class StepWriter:
             if is_mean:
                 self._cut_states()
         writer.lines('', '# Every gradient is taken before the first update.')
-        for number, one in enumerate(step.backward):
-            if is_mean:
-                writer.line(f'gradients{self._suffix(number)}.set()')
-            else:
+        if not is_mean:
+            for number, one in enumerate(step.backward):
                 self._differentiate_gathered(one, number)
+        if self.adds:
+            writer.line(f'gradients.set({runs if is_mean else ""})')
 
     def _write_run(self) -> None:
         """Writes what a run draws and computes."""
@@ -145,13 +176,16 @@ class StepWriter:
         self._write_draws(ALWAYS)
         if any(isinstance(n, RunningNumber) and n.name == 'batch_size' for n in walk(*expressions)):
             writer.line(f'batch_size = draw.batch_size({self._rows()!r})')
-        write_families(writer, names, [key for a in (*step.numbers, *self.assignments) for key in a.results])
+        write_families(writer, names, [key for a in (*step.numbers, *self.assignments) for key in a.results
+                                       if key.base not in self.families])
         for assignment in step.numbers:
             write_assignment(writer, self.expressions, assignment)
         for variable, condition in zip(self.conditions, step.conditions):
             writer.line(f'{variable} = {self.expressions.text(condition.expression)}', condition.expression.span)
         self._write_draws(None)
-        writer.lines('', '# Forward')
+        if step.draws or step.numbers or step.conditions:
+            writer.line()
+        writer.line('# Forward')
         self._write_operations(step.forward)
         self._write_operations(step.metrics)
         for key, guard in step.kept:
@@ -220,15 +254,16 @@ class StepWriter:
         weights = ''
         if _is_weighted(one):
             weights = f', grad_outputs=[{", ".join(map(self._weight, one.losses))}]'
-        head, tail = self._differentiation(number, self._of_pass(number))
+        head, arguments, tail = self._differentiation(one, number, self._of_pass(number))
         write_wrapped(self.writer, f'{head}[', [self.names.value(term.loss) for term in one.losses],
-                      f'], {self._of_pass(number)}{weights}{tail}', self.spans[one.losses[0].loss])
+                      f'], {arguments}{weights}{tail}', self.spans[one.losses[0].loss])
 
-    def _differentiation(self, number: int, parameters: str) -> tuple[str, str]:
-        """Returns what stands before and after the arguments of a differentiation."""
-        if self.step.kind == 'accumulate':
-            return f'gradients{self._suffix(number)}.add({parameters}, chainer.grad(', '))'
-        return 'chainer.grad(', ', set_grad=True)'
+    def _differentiation(self, one: BackwardPass, number: int, parameters: str) -> tuple[str, str, str]:
+        """Returns what stands before the losses, with respect to what they are differentiated, and the end."""
+        if not self.adds:
+            return 'chainer.grad(', parameters, ', set_grad=True)'
+        arguments = f'{parameters} + {self._unused(number)}' if one.unused else parameters
+        return f'gradients.add({parameters}, chainer.grad(', arguments, '))'
 
     def _write_lists(self, one: BackwardPass, number: int, certain: Sequence[WeightedLoss] = ()) -> None:
         """Writes the lists that losses and their weights are gathered in, with those that are always there."""
@@ -258,9 +293,9 @@ class StepWriter:
                     with self._guarded(guard):
                         writer.line(f'parameters += {self._of_optimizer(optimizer)}')
         weights = f', grad_outputs=weights{suffix}' if _is_weighted(one) else ''
-        head, tail = self._differentiation(number, parameters)
+        head, arguments, tail = self._differentiation(one, number, parameters)
         with writer.within('' if any(term.guard == ALWAYS for term in one.losses) else f'if losses{suffix}:'):
-            writer.line(f'{head}losses{suffix}, {parameters}{weights}{tail}', self.spans[one.losses[0].loss])
+            writer.line(f'{head}losses{suffix}, {arguments}{weights}{tail}', self.spans[one.losses[0].loss])
 
     def _weight(self, term: WeightedLoss) -> str:
         return 'None' if term.weight == 1 else f'runtime.weight({term.weight!r}, {self.names.value(term.loss)})'
@@ -302,3 +337,8 @@ class StepWriter:
 
 def _is_weighted(one: BackwardPass) -> bool:
     return any(term.weight != 1 for term in one.losses)
+
+
+def _families(keys: Iterable[Key]) -> list[str]:
+    """Returns the families that some values are members of, each once."""
+    return list(dict.fromkeys(key.base for key in keys if key.index))

@@ -4,7 +4,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, FrozenSet, NamedTuple, Optional
 
-from graphdsl.semantics.computation import Assignment, Expression, Key
+from graphdsl.semantics.computation import Assignment, Expression, Key, Reference, RunningNumber, walk
 from graphdsl.semantics.graph import Graph, Unit
 
 #: When something happens: in one of some cases, in each of which all of some conditions hold. Conditions are numbers
@@ -78,17 +78,31 @@ class WeightedLoss(NamedTuple):
 
 @dataclass(frozen=True)
 class BackwardPass:
-    """One differentiation of a sum of losses.
+    """One differentiation of a sum of losses; an optimizer that is in several gets the sum of their gradients.
 
     Attributes:
         losses: What is summed.
         optimizers: Whose parameters get this gradient, each with when it does.
         units: The models and parts that each of these owns.
+        unused: Models and parts whose gradient is computed too, and used by nobody.
     """
 
     losses: tuple[WeightedLoss, ...]
     optimizers: tuple[tuple[str, Guard], ...]
     units: tuple[tuple[Unit, ...], ...]
+    unused: tuple[Unit, ...] = ()
+
+
+class Reused(NamedTuple):
+    """An operation that a step before has done already.
+
+    Attributes:
+        operation: With the history that this step needs.
+        step: The name of the other step.
+    """
+
+    operation: Operation
+    step: str
 
 
 class Report(NamedTuple):
@@ -115,6 +129,8 @@ class Step:
         reports: Losses and metrics.
         quiet: Models that this step calls and does not own, whose statistics it leaves alone; with when it owns them.
         kept: Values that states are computed from.
+        reused: What it takes from steps before instead of computing it, each with the name of the step.
+        handed: Of what it computes, values that steps after it take.
     """
 
     name: str
@@ -131,6 +147,32 @@ class Step:
     reports: tuple[Report, ...]
     quiet: tuple[tuple[Key, Guard], ...]
     kept: tuple[Report, ...]
+    reused: tuple[Reused, ...] = ()
+    handed: tuple[Key, ...] = ()
+
+    @property
+    def assignments(self) -> tuple[Assignment, ...]:
+        """All that it computes itself."""
+        return (*self.numbers, *(one.assignment for one in (*self.forward, *self.metrics)))
+
+    def read(self) -> set[Key]:
+        """Returns the values that it uses for anything."""
+        conditions = walk(*(condition.expression for condition in self.conditions))
+        return {*(key for assignment in self.assignments for key in assignment.operands),
+                *(node.key for node in conditions if isinstance(node, Reference)),
+                *(term.loss for one in self.backward for term in one.losses),
+                *(report.key for report in (*self.reports, *self.kept))}
+
+    def taken(self) -> tuple[Key, ...]:
+        """Returns the values that it uses and steps before have computed."""
+        read = self.read()
+        return tuple(key for one in self.reused for key in one.operation.assignment.results if key in read)
+
+    def needs_batch_size(self) -> bool:
+        """Says whether it reads the number of rows of its minibatch."""
+        nodes = walk(*(condition.expression for condition in self.conditions))
+        return any(assignment.needs_batch_size for assignment in self.assignments) or any(
+            isinstance(node, RunningNumber) and node.name == 'batch_size' for node in nodes)
 
 
 @dataclass(frozen=True)

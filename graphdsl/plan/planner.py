@@ -1,4 +1,7 @@
-"""Plans what an iteration does from what the graph says."""
+"""Plans what an iteration does from what the graph says: each value once, each loss differentiated by itself.
+
+What needs less work with the same results is up to :mod:`graphdsl.plan.passes`.
+"""
 from __future__ import annotations
 
 from typing import Iterable, Mapping, Sequence
@@ -8,13 +11,12 @@ from graphdsl.semantics.computation import Key, Reference, walk
 from graphdsl.semantics.graph import Graph
 from graphdsl.semantics.graph import Step as CheckedStep
 from graphdsl.semantics.needs import Needs, steps_of, streams_read, terms_of
+from graphdsl.plan.demands import Demand, passes_by_loss
 from graphdsl.plan.evaluation import evaluations, predictions
 from graphdsl.plan.guards import Conditions, guarded
-from graphdsl.plan.history import History, points
-from graphdsl.plan.joint import Demand, joint_passes
 from graphdsl.plan.pools import pools_of
 from graphdsl.plan.plan import (
-    ALWAYS, NEVER, BackwardPass, Draw, Guard, Operation, Plan, Report, Step, WeightedLoss, both, either)
+    ALWAYS, NEVER, Draw, Guard, Operation, Plan, Report, Step, WeightedLoss, both, either)
 from graphdsl.plan.statistics import quiet_models
 
 
@@ -125,11 +127,8 @@ class _StepPlanner:
         """
         extra, reported = self._computed_metrics(metrics)
         reached = {loss: models for loss, models in reached.items() if loss in self._losses}
-        backward = tuple(without_aliases(one, self._needs) for one in joint_passes(self._demands, reached))
-        moved = {unit.model for demand in self._demands for unit in demand.owns}
-        history = History(self._forward, self._losses, moved, points(self._forward))
-        forward = tuple(Operation(a, history.has(a), self.guards[a.results[0]], history.stages_without(a),
-                                  history.is_wanted(a)) for a in self._forward)
+        backward = passes_by_loss(self._demands, reached, self._graph.optimizers)
+        forward = tuple(Operation(a, guard=self.guards[a.results[0]]) for a in self._forward)
         read = {key for change in self._graph.nexts for key in self._needs.leaves(change.expression)}
         kept = tuple(Report(key, self.guards[key]) for key in sorted(read) if key in self.guards)
         step = self._step
@@ -148,7 +147,7 @@ class _StepPlanner:
         guards = guarded(wanted, needed)
         for key, guard in guards.items():
             self.guards.setdefault(key, guard)
-        return (tuple(Operation(a, False, guards[a.results[0]]) for a in needed),
+        return (tuple(Operation(a, guard=guards[a.results[0]]) for a in needed),
                 tuple(Report(metric, guard) for metric, guard in wanted.items()))
 
     def _present(self, metric: Key) -> Guard:
@@ -161,15 +160,3 @@ class _StepPlanner:
             elif key in self._needs.maker:
                 pending.extend(self._needs.maker[key].operands)
         return found
-
-
-def without_aliases(backward: BackwardPass, needs: Needs) -> BackwardPass:
-    """Adds the weights of losses that name one value, since a value is differentiated once."""
-    weights: dict[tuple[Key, Guard], float] = {}
-    for loss, weight, guard in backward.losses:
-        root = needs.root(loss)
-        weights[root, guard] = weights.get((root, guard), 0.0) + weight
-    if len(weights) == len(backward.losses):
-        return backward
-    losses = tuple(WeightedLoss(loss, weight, guard) for (loss, guard), weight in weights.items())
-    return BackwardPass(losses, backward.optimizers, backward.units)

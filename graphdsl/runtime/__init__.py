@@ -2,7 +2,7 @@
 from graphdsl.runtime.arrays import array, detach, scalar
 from graphdsl.runtime.follow import copy, follow
 from graphdsl.runtime.functions import arange, gradient, one_hot, ones_like, point, reverse_gradient, zeros_like
-from graphdsl.runtime.gradients import Mean, Reports, unshare, update_if_finite
+from graphdsl.runtime.gradients import Gradients, Reports, unshare, update_if_finite
 from graphdsl.runtime.hooks import Clip
 from graphdsl.runtime.matching import matched, mixed
 from graphdsl.runtime.modes import evaluating, quiet, quiet_unless
@@ -16,7 +16,7 @@ from graphdsl.runtime.training import main
 from graphdsl.runtime.weights import load
 
 __all__ = [
-    'Clip', 'Input', 'Mean', 'Noise', 'Owned', 'Program', 'Reports', 'Train', 'arange', 'array', 'copy', 'cut',
+    'Clip', 'Gradients', 'Input', 'Noise', 'Owned', 'Program', 'Reports', 'Train', 'arange', 'array', 'copy', 'cut',
     'detach', 'evaluating', 'follow', 'gradient', 'load', 'main', 'matched', 'mixed', 'one_hot', 'ones_like',
     'parameters', 'point', 'quiet', 'quiet_unless', 'reverse_gradient', 'scalar', 'unshare', 'update_if_finite',
     'weight', 'zeros_like']

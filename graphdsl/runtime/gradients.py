@@ -1,7 +1,7 @@
-"""Gradients and reports: means over several minibatches, and arrays that hooks may change."""
+"""Gradients and reports: sums and means over several passes, and arrays that hooks may change."""
 from __future__ import annotations
 
-from typing import Any, Mapping, Optional, Sequence
+from typing import Any, Iterable, Mapping, Optional, Sequence
 
 import chainer
 from chainer.utils import force_array
@@ -38,25 +38,27 @@ def update_if_finite(name: str, optimizers: Mapping[str, chainer.Optimizer], num
         numbers[f'{name}.skipped'] += 1
 
 
-class Mean:
-    """Mean of the gradients of several passes."""
+class Gradients:
+    """Gradients that several passes add up to."""
 
     def __init__(self) -> None:
         self._totals: dict[int, tuple[chainer.Parameter, Any]] = {}
-        self._passes = 0
 
-    def add(self, parameters: Sequence[chainer.Parameter], gradients: Sequence[Optional[chainer.Variable]]) -> None:
-        """Adds the gradients of one pass, None where there is none."""
-        self._passes += 1
+    def add(self, parameters: Sequence[chainer.Parameter], gradients: Iterable[Optional[chainer.Variable]]) -> None:
+        """Adds the gradients of one pass, None where there is none; those beyond the parameters are left out."""
         for parameter, gradient in zip(parameters, gradients):
             _, total = self._totals.get(id(parameter), (parameter, None))
             # Not in place: two parameters may have been given one array.
             self._totals[id(parameter)] = parameter, total if gradient is None else _sum(total, gradient.array)
 
-    def set(self) -> None:
-        """Gives every parameter its mean, each in an array of its own; None to one that never got a gradient."""
+    def set(self, runs: int = 1) -> None:
+        """Gives every parameter its sum, or the mean over some runs; None to one that never got a gradient.
+
+        A mean is an array of its own.
+        """
         for parameter, total in self._totals.values():
-            parameter.grad = None if total is None else force_array(total / self._passes, parameter.dtype)
+            parameter.grad = None if total is None else force_array(
+                total if runs == 1 else total / runs, parameter.dtype)
 
 
 class Reports:

@@ -110,6 +110,11 @@ def has_statistics(name: str) -> bool:
     return 'BatchNormalization' in name or name in ('BatchRenormalization', 'InceptionBN')
 
 
+def is_repeatable(name: str) -> bool:
+    """Says whether a link of Chainer, in training, gives the same for the same minibatch and weights."""
+    return not (name.startswith('NStep') or name in ('BatchRenormalization', 'SimplifiedDropconnect'))
+
+
 def is_stateful(link: Any) -> bool:
     """Says whether a link carries a state from one minibatch to the next."""
     return hasattr(link, 'reset_state')

@@ -6,7 +6,8 @@ from hypothesis import strategies as st
 
 from graphdsl.semantics.computation import Key
 from graphdsl.semantics.graph import Unit
-from graphdsl.plan.joint import Demand, joint_passes
+from graphdsl.plan.demands import Demand, passes_by_loss
+from graphdsl.plan.passes.joint import joined
 from graphdsl.plan.plan import ALWAYS, NEVER, WeightedLoss, both, either
 
 WEIGHTS = st.sampled_from([1.0, 1.0, 1.0, 0.5, -2.0])
@@ -22,6 +23,11 @@ def demand(name, owns, terms, updated=ALWAYS, present=None):
     for loss in losses:
         guard = either(guard, loss.guard)
     return Demand(name, tuple(Unit(model) for model in owns), guard, losses)
+
+
+def joint_passes(demands, reached):
+    """A pass for each loss, and then as few as are right."""
+    return joined(passes_by_loss(demands, reached, ()), reached, [one.optimizer for one in demands])
 
 
 @st.composite

@@ -5,7 +5,7 @@ import numpy
 import pytest
 from chainer.optimizer_hooks import WeightDecay
 
-from graphdsl.runtime.gradients import Mean, Reports, unshare
+from graphdsl.runtime.gradients import Gradients, Reports, unshare
 
 
 def test_the_mean_over_minibatches_is_the_gradient_of_the_mean():
@@ -13,10 +13,10 @@ def test_the_mean_over_minibatches_is_the_gradient_of_the_mean():
     with chainer.using_config('dtype', numpy.float64):
         model = chainer.Sequential(L.Linear(3, 4), F.tanh, L.Linear(4, 1))
     parameters = list(model.params())
-    mean = Mean()
+    mean = Gradients()
     for part in numpy.split(x, 4):
         mean.add(parameters, chainer.grad([F.mean(model(part) ** 2)], parameters))
-    mean.set()
+    mean.set(4)
     got = [parameter.grad for parameter in parameters]
     model.cleargrads()
     F.mean(model(x) ** 2).backward()
@@ -27,30 +27,50 @@ def test_the_mean_over_minibatches_is_the_gradient_of_the_mean():
 def test_what_never_got_a_gradient_has_none():
     a, b = chainer.Parameter(numpy.ones(2, 'f')), chainer.Parameter(numpy.ones(2, 'f'))
     b.grad = numpy.ones(2, 'f')
-    mean = Mean()
+    mean = Gradients()
     mean.add([a, b], [chainer.Variable(numpy.array([2, 4], 'f')), None])
     mean.add([a, b], [None, None])
-    mean.set()
+    mean.set(2)
     assert a.grad.tolist() == [1, 2] and a.grad.dtype == numpy.float32 and b.grad is None
 
 
 def test_a_parameter_without_axes():
     a = chainer.Parameter(numpy.array(1, 'f'))
-    mean = Mean()
+    mean = Gradients()
     for _ in range(2):
         mean.add([a], chainer.grad([a * 3], [a]))
-    mean.set()
+    mean.set(2)
     assert a.grad.shape == () and a.grad.dtype == numpy.float32 and a.grad == 3
 
 
 def test_parameters_do_not_share_an_array():
     a, b = chainer.Parameter(numpy.ones(2, 'f')), chainer.Parameter(numpy.ones(2, 'f'))
     gradients = chainer.grad([F.sum(a + b)], [a, b])
-    mean = Mean()
-    mean.add([a, b], gradients)
-    mean.set()
+    mean = Gradients()
+    for _ in range(2):
+        mean.add([a, b], gradients)
+    mean.set(2)
     a.grad += 1
     assert b.grad.tolist() == [1, 1] and gradients[0].array.tolist() == [1, 1]
+
+
+def test_passes_add_up_and_what_is_beyond_the_parameters_is_left_out():
+    a, b = chainer.Parameter(numpy.ones(2, 'f')), chainer.Parameter(numpy.ones(2, 'f'))
+    loss, other = F.sum(a * b * 3), F.sum(a * 5)
+    total = Gradients()
+    total.add([a], chainer.grad([loss], [a, b]))
+    total.add([a], chainer.grad([other], [a]))
+    total.set()
+    assert a.grad.tolist() == [8, 8] and b.grad is None
+
+
+def test_passes_of_a_parameter_without_axes_add_up():
+    a = chainer.Parameter(numpy.array(1, 'f'))
+    total = Gradients()
+    for _ in range(2):
+        total.add([a], chainer.grad([a * 3], [a]))
+    total.set()
+    assert a.grad.shape == () and a.grad.dtype == numpy.float32 and a.grad == 6
 
 
 def test_reports_are_means_over_the_passes_that_computed_them():
@@ -91,10 +111,10 @@ def test_hooks_move_each_gradient_alone(loss, slope):
 def test_parameters_whose_gradient_comes_late():
     """An optimizer that is left out of some passes has the mean over all of them, of zero where it was out."""
     a, b = chainer.Parameter(numpy.ones(2, 'f')), chainer.Parameter(numpy.ones(2, 'f'))
-    mean = Mean()
+    mean = Gradients()
     mean.add([a], [chainer.Variable(numpy.array([2, 4], 'f'))])
     mean.add([a, b], [chainer.Variable(numpy.array([2, 4], 'f')), chainer.Variable(numpy.array([4, 8], 'f'))])
-    mean.set()
+    mean.set(2)
     assert a.grad.tolist() == [2, 4] and b.grad.tolist() == [2, 4]
 
 

@@ -99,7 +99,7 @@ def test_on_the_same_batch_or_data_reuses_minibatches(clause, draws):
 def test_the_latest_draw_is_reused():
     """After three repetitions that is the third."""
     graph = compiled(GAME + 'step critic repeat 3 { update critic }\n'
-                            'step generator on the same batch { update generator }\n')
+                            'step generator on the same batch { update generator }\n', no_passes=['reuse'])
     calls = Calls(graph)
     updater = graph.updater(Counted(X))
     with calls:
@@ -112,7 +112,7 @@ def test_the_latest_draw_is_reused():
 def test_on_the_same_batch_draws_what_is_missing():
     """The first step of an iteration has nothing to reuse."""
     graph = compiled(GAME + 'step critic on the same batch { update critic }\n'
-                            'step generator on the same batch { update generator }\n')
+                            'step generator on the same batch { update generator }\n', no_passes=['reuse'])
     calls, iterator = Calls(graph), Counted(X)
     updater = graph.updater(iterator)
     with calls:
