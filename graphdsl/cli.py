@@ -82,6 +82,12 @@ def _allow_option(command):
                         help='Let the file import this module, which runs its code; may be repeated.')(command)
 
 
+def _pass_option(command):
+    from graphdsl.plan.passes import PASSES
+    return click.option('--no-pass', 'no_passes', type=click.Choice(list(PASSES)), multiple=True,
+                        help='Leave out an optimisation; results are equal without it. May be repeated.')(command)
+
+
 def _assignments(context: click.Context, parameter: click.Parameter, values: Iterable[str]) -> dict[str, str]:
     pairs = [value.partition('=') for value in values]
     wrong = next((value for value, (name, sign, _) in zip(values, pairs) if not (name and sign)), None)
@@ -94,14 +100,15 @@ def _assignments(context: click.Context, parameter: click.Parameter, values: Ite
 @_file
 @_set_option
 @_allow_option
+@_pass_option
 @click.option('--run', is_flag=True, help='Train the graph instead of printing its module.')
 @click.option('-o', 'target', type=click.Path(dir_okay=False), help='Write to this file.')
 @click.option('--emit', type=click.Choice(['tree', 'graph', 'plan', 'python']), default='python', show_default=True,
               help='What to print.')
 @run_options
-def compile_command(file: str, params: dict[str, str], allow_imports: tuple[str, ...], run: bool, target: Optional[str],
-                    emit: str, epochs: Optional[int], iterations: Optional[int], out: str, seed: Optional[int],
-                    device: str) -> None:
+def compile_command(file: str, params: dict[str, str], allow_imports: tuple[str, ...], no_passes: tuple[str, ...],
+                    run: bool, target: Optional[str], emit: str, epochs: Optional[int], iterations: Optional[int],
+                    out: str, seed: Optional[int], device: str) -> None:
     """Compiles FILE to a Python module; trains it with --run."""
     from graphdsl.driver import phase, read, translate
 
@@ -110,13 +117,13 @@ def compile_command(file: str, params: dict[str, str], allow_imports: tuple[str,
     folder = os.path.dirname(os.path.abspath(file))
     source = read(file)
     if not run:
-        text = phase(source, emit, params, folder, allow_imports)
+        text = phase(source, emit, params, folder, allow_imports, no_passes)
         if target is None:
             click.echo(text, nl=False)
         else:
             _write(Path(target), text)
         return
-    compilation = translate(source, params, folder=folder, allow_imports=allow_imports)
+    compilation = translate(source, params, folder=folder, allow_imports=allow_imports, no_passes=no_passes)
     show(compilation.warnings, source)
     _train(compilation, length_of(epochs, iterations), out, seed, device)
 
@@ -141,6 +148,28 @@ def _train(compilation, length, out: str, seed: Optional[int], device: str) -> N
     with writing_to(out):
         train(compiled, seed, graph.train.seed, out, length=length,
               device=checked_device(device))
+
+
+@main.command('plan')
+@_file
+@_set_option
+@_allow_option
+@_pass_option
+@click.option('--json', 'as_json', is_flag=True, help='Print it for other programs.')
+def plan_command(file: str, params: dict[str, str], allow_imports: tuple[str, ...], no_passes: tuple[str, ...],
+                 as_json: bool) -> None:
+    """Shows what an iteration of FILE computes, differentiates and updates."""
+    import json
+
+    from graphdsl.compiled import CompiledGraph
+    from graphdsl.driver import read, translate
+    from graphdsl.tools import plan_table
+
+    source = read(file)
+    folder = os.path.dirname(os.path.abspath(file))
+    graph = CompiledGraph(translate(source, params, folder=folder, allow_imports=allow_imports, no_passes=no_passes))
+    show(graph.warnings, source)
+    click.echo(json.dumps(plan_table.as_dict(graph), indent=2) if as_json else plan_table.render(graph), nl=as_json)
 
 
 @main.command('check')

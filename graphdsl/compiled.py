@@ -1,17 +1,20 @@
 """What Python code gets from the compiler."""
 from __future__ import annotations
 
+import copy
 import itertools
 import linecache
 import os
-from typing import Any, Iterable, Mapping, Union
+from typing import Any, Iterable, Mapping, Optional, Union
 
 from graphdsl.diagnostics import Source
 from graphdsl.driver import Compilation, read, translate
 from graphdsl.emit.module import binding_spans
 from graphdsl.plan.plan import Plan
+from graphdsl.runtime.counting import Nodes, count_nodes
 from graphdsl.runtime.origin import Origin
 from graphdsl.runtime.program import Program
+from graphdsl.runtime.seeds import generators_of_its_own
 
 _numbers = itertools.count(1)
 
@@ -40,12 +43,24 @@ class CompiledGraph(Program):
         linecache.cache[filename] = (len(self.source), None, self.source.splitlines(True), filename)
         namespace = {'__name__': 'graphdsl_module', '__file__': filename, **compilation.imported}
         exec(compile(self.source, filename, 'exec'), namespace)
+        self._module = namespace
+        self._regions = compilation.module.regions
         graph = compilation.graph
         origin = Origin(filename, compilation.source, compilation.module.spans,
                         {str(key): span for key, span in binding_spans(graph).items()},
                         {str(model.key): model.span for model in graph.models})
         super().__init__(namespace, origin)
         self.warnings = compilation.warnings + self.warnings
+
+    def count_nodes(self) -> dict[tuple[str, Optional[int]], Nodes]:
+        """Counts the function nodes that run in the first iteration, on zeros and copies of the models.
+
+        Returns:
+            Counts by step and backward pass: ``'critic', 0`` for the first pass of the step ``critic``, ``'critic',
+            None`` for all else in it.
+        """
+        with self.origin.errors(), generators_of_its_own():
+            return count_nodes(self._module, copy.deepcopy(self.models), self.origin.filename, self._regions)
 
 
 def compile_text(text: str, params: Mapping[str, Any] = (), bind: Mapping[str, Any] = (),

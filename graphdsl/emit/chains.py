@@ -5,7 +5,8 @@ import keyword
 from dataclasses import replace
 from typing import Iterable
 
-from graphdsl.semantics.computation import ChainType, Construct, Key, Literal, Weight
+from graphdsl.semantics.computation import (
+    Apply, ChainType, Construct, Key, Literal, PartName, Reference, Weight, walk)
 from graphdsl.emit.expressions import Expressions, literal, write_assignment, write_families, write_return
 from graphdsl.emit.names import FUNCTION_NAMES, MODULE_NAMES, Identifiers, class_name
 from graphdsl.emit.writer import Writer
@@ -120,3 +121,16 @@ def _functions(assignments) -> list[ChainType]:
     """Returns the chains without parts that are called as functions."""
     return list(dict.fromkeys(callee for assignment in assignments for callee in assignment.callees
                               if isinstance(callee, ChainType)))
+
+
+def begins_with_linear(chain: ChainType) -> bool:
+    """Says whether all that a chain does with its only input is to give it to a linear layer."""
+    if len(chain.inputs) != 1:
+        return False
+    nodes = list(walk(*(stage for assignment in chain.assignments for stage in assignment.stages)))
+    linear = {part.name for part in chain.parts if isinstance(part.content, Construct)
+              and (part.content.module, part.content.name) == ('links', 'Linear')}
+    calls = [node for node in nodes if isinstance(node, Apply) and isinstance(node.callee, PartName)
+             and not node.callee.path and node.callee.name in linear and not node.keywords]
+    reading = [node for node in nodes if isinstance(node, Reference) and node.key == Key(chain.inputs[0])]
+    return len(reading) == 1 and any(node.arguments == tuple(reading) for node in calls)

@@ -73,8 +73,9 @@ def _write(computation: Computation, graph: Graph, writer: Writer, names: Identi
 
 
 def _write_all(writer: Writer, expressions: Expressions, operations: Iterable[Operation], differentiated) -> None:
-    for one in operations:
-        write_assignment(writer, expressions, one.assignment, differentiated)
+    with writer.loops():
+        for one in operations:
+            write_assignment(writer, expressions, one.assignment, differentiated)
 
 
 def bind_models(writer: Writer, names: Identifiers, models: Iterable[Key]) -> None:

@@ -31,16 +31,19 @@ class Expressions:
         chain_name: Returns the name of the class or function that is emitted for a chain.
         modes: What stands around a call of some models or parts, by key or name: ``'runtime.quiet({})'``.
         references: What some values are called, other than by their own identifiers.
+        as_arrays: Models and inputs: a call of the model on the input takes its array.
         is_training: Whether values may be differentiated, and pools move.
     """
 
     def __init__(self, names: Identifiers, chain_name: Callable[[ChainType], str], modes: Mapping[Any, str] = {},
-                 references: Mapping[Key, str] = {}, is_training: bool = True):
+                 references: Mapping[Key, str] = {}, as_arrays: Collection[tuple[Key, Key]] = (),
+                 is_training: bool = True):
         self.names = names
         self.chain_name = chain_name
         self.is_training = is_training
         self._modes = modes
         self._references = references
+        self._as_arrays = as_arrays
         self._pools: Iterator[tuple[str, int]] = iter(())
         self._gradient_options = ''
 
@@ -144,7 +147,11 @@ class Expressions:
             if not callee.meets:
                 return f'F.{callee.name}' + self._arguments(node, previous)
             return 'runtime.matched' + self._arguments(node, previous, (f'F.{callee.name}', literal(callee.meets)))
-        return self._callee(callee) + self._arguments(node, previous)
+        text = self._callee(callee) + self._arguments(node, previous)
+        if isinstance(callee, ModelName) and len(node.arguments) == 1 and isinstance(node.arguments[0], Reference) \
+                and (callee.key, node.arguments[0].key) in self._as_arrays:
+            return f'{text[:-1]}.array)'
+        return text
 
     def _callee(self, callee: Callee) -> str:
         if isinstance(callee, ModelName):

@@ -77,6 +77,7 @@ class _Iteration:
 
     def _write_iteration(self) -> None:
         writer = self.writer
+        self._clear_gradients()
         if not self.is_alone:
             writer.line('reports.clear()')
         if self.keeps:
@@ -94,6 +95,19 @@ class _Iteration:
         self._write_followers(leaders)
         self._write_reports()
         self._write_nexts([change for change in self.graph.nexts if change.after is None])
+
+    def _clear_gradients(self) -> None:
+        """Writes that gradients of the iteration before go, which would take memory while the models run."""
+        renewed = {name for step in self.plan.steps for name, guard in step.updates
+                   if guard == ALWAYS and _always_runs(step)}
+        names = [optimizer.name for optimizer in self.graph.optimizers if optimizer.name in renewed]
+        if len(names) == len(self.graph.optimizers):
+            with self.writer.block('for optimizer in optimizers.values():'):
+                self.writer.line('optimizer.target.cleargrads()')
+            return
+        with self.writer.loops():
+            for name in names:
+                self.writer.line(f'optimizers[{name!r}].target.cleargrads()')
 
     # Numbers between the steps
 

@@ -1,17 +1,18 @@
 """Lines that break where they are too long, and lists of names and values."""
 from __future__ import annotations
 
-from typing import Iterable, Optional
+from typing import Iterable, Iterator, Optional, Sequence
 
 from graphdsl.diagnostics import Span
+from graphdsl.emit.loops import repetitions
 from graphdsl.emit.writer import Writer
 
 _WIDTH = 100
 
 
 def write_wrapped(writer: Writer, head: str, items: Iterable[str], tail: str, span: Optional[Span] = None) -> None:
-    """Writes a line, or several where the items are too long for one."""
-    items = list(items)
+    """Writes a line, or several where the items are too long for one; items that repeat come from a loop."""
+    items = list(looped(list(items), head[-1:]))
     whole = head + ', '.join(items) + tail
     if len(whole) <= _WIDTH:
         writer.line(whole, span)
@@ -34,6 +35,26 @@ def write_dictionary(writer: Writer, head: str, items: Iterable[tuple[str, str, 
         writer.line(head + '{}' + tail)
         return
     with writer.block(head + '{'):
-        for name, value, span in items:
-            writer.line(f'{name!r}: {value},', span)
+        texts = [f'{name!r}: {value}' for name, value, _ in items]
+        for at, found in repetitions(texts, [span for _, _, span in items], longest=1):
+            text = texts[at] if found is None else f'**{{{found.texts[0]} for i in {found.range}}}'
+            writer.line(f'{text},', items[at][2])
     writer.line('}' + tail)
+
+
+def looped(items: Sequence[str], bracket: str = '') -> Iterator[str]:
+    """Yields items, with a loop in place of those that repeat.
+
+    Args:
+        items: Of a call, a list or a dictionary.
+        bracket: What the list or dictionary opens with.
+    """
+    for at, found in repetitions(items, longest=1):
+        if found is None:
+            yield items[at]
+        elif bracket == '{':
+            yield f'**{{{found.texts[0]} for i in {found.range}}}'
+        elif bracket == '[' and found.count == len(items):
+            yield f'{found.texts[0]} for i in {found.range}'
+        else:
+            yield f'*({found.texts[0]} for i in {found.range})'

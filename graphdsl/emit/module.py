@@ -29,10 +29,12 @@ class Module:
     Attributes:
         text: Its source.
         spans: The span of the graph file that each line comes from, by line number.
+        regions: The name of the step that each line belongs to, and the number of the backward pass or None.
     """
 
     text: str
     spans: Mapping[int, Span]
+    regions: Mapping[int, tuple[str, Optional[int]]]
 
 
 def emit(plan: Plan, source: Source, bound: Iterable[str] = (), folder: Optional[str] = None) -> Module:
@@ -46,7 +48,7 @@ def emit(plan: Plan, source: Source, bound: Iterable[str] = (), folder: Optional
     """
     emitter = _Emitter(plan, source, frozenset(bound), folder)
     emitter.write()
-    return Module(emitter.writer.text(), emitter.writer.spans)
+    return Module(emitter.writer.text(), emitter.writer.spans, emitter.writer.regions)
 
 
 class _Emitter:
@@ -144,9 +146,10 @@ class _Emitter:
         writer.lines('', '')
         with writer.block('def make_models():'):
             writer.line('"""Makes every model, in the order of the file."""')
-            for model in self.graph.models:
-                class_name = self.chains.name(model.chain, is_model=True)
-                writer.line(f'yield {str(model.key)!r}, {class_name}()', model.span)
+            with writer.loops():
+                for model in self.graph.models:
+                    class_name = self.chains.name(model.chain, is_model=True)
+                    writer.line(f'yield {str(model.key)!r}, {class_name}()', model.span)
 
     def _weights(self) -> None:
         loaded = [model for model in self.graph.models if model.load is not None]
@@ -170,14 +173,18 @@ class _Emitter:
         with writer.block('def make_optimizers(models):'):
             writer.line('"""Makes every optimizer and sets it up with what it owns."""')
             writer.line('optimizers = {}')
-            for optimizer in self.graph.optimizers:
-                name = f'optimizers[{optimizer.name!r}]'
-                opening, closing = self._container(optimizer)
-                write_wrapped(writer, f'{name} = {expressions.text(optimizer.algorithm)}.setup({opening}',
-                              map(unit_text, optimizer.owns), f'{closing})', optimizer.span)
-                for hook in optimizer.hooks:
-                    writer.line(f'{name}.add_hook({expressions.text(hook)})', hook.span)
+            with writer.loops():
+                for optimizer in self.graph.optimizers:
+                    self._optimizer(optimizer, expressions)
             writer.line('return optimizers')
+
+    def _optimizer(self, optimizer: Optimizer, expressions: Expressions) -> None:
+        name = f'optimizers[{optimizer.name!r}]'
+        opening, closing = self._container(optimizer)
+        write_wrapped(self.writer, f'{name} = {expressions.text(optimizer.algorithm)}.setup({opening}',
+                      map(unit_text, optimizer.owns), f'{closing})', optimizer.span)
+        for hook in optimizer.hooks:
+            self.writer.line(f'{name}.add_hook({expressions.text(hook)})', hook.span)
 
     def _container(self, optimizer: Optimizer) -> tuple[str, str]:
         """Returns what stands around what an optimizer owns, to make one link of it."""

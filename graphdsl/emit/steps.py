@@ -8,11 +8,12 @@ from graphdsl.semantics.computation import Key, RunningNumber, walk
 from graphdsl.semantics.graph import Graph, Unit
 from graphdsl.semantics.runs import may_be_stateful
 from graphdsl.diagnostics import Span
-from graphdsl.emit.chains import Chains
+from graphdsl.emit.chains import Chains, begins_with_linear
 from graphdsl.emit.expressions import Expressions, count_text, write_assignment, write_families
 from graphdsl.emit.layout import write_dictionary, write_wrapped
 from graphdsl.emit.names import Identifiers, identifier, unit_text
 from graphdsl.emit.numbers import bind_numbers
+from graphdsl.emit.stacks import write_stack
 from graphdsl.emit.writer import Writer
 from graphdsl.plan.evaluation import rows_of
 from graphdsl.plan.history import points
@@ -42,8 +43,9 @@ class StepWriter:
         self.spans = spans
         self.is_alone = is_alone
         self.conditions = [names.get('condition', c.name, identifier(c.name)) for c in step.conditions]
-        self.expressions = Expressions(names, chains.name, self._modes())
+        self.chains = {model.key: model.chain for model in graph.models}
         self.points = points(one.assignment for one in step.forward)
+        self.expressions = Expressions(names, chains.name, self._modes(), as_arrays=self._as_arrays())
         self.assignments = [one.assignment for one in (*step.forward, *step.metrics)]
         self.has_cases = any(guard != ALWAYS for one in step.backward
                              for guard in [*(g for _, _, g in one.losses), *(g for _, g in one.optimizers)])
@@ -53,6 +55,9 @@ class StepWriter:
         # Whether several passes give one gradient, or some of what they give is not used.
         self.adds = step.kind == 'accumulate' or len(set(names_in_passes)) < len(names_in_passes) or any(
             one.unused for one in step.backward)
+        # What heads give is not gathered in a dictionary.
+        self.stacked = {key for one in step.forward if one.stack is not None and one.assignment.models
+                        for key in one.assignment.results}
         self.families = _families([*step.taken(), *step.handed])
 
     def _modes(self) -> dict[Key, str]:
@@ -62,6 +67,12 @@ class StepWriter:
             modes[key] = 'runtime.quiet({})' if guard == NEVER else \
                 f'runtime.quiet_unless({self._when(guard)}, {{}})'
         return modes
+
+    def _as_arrays(self) -> set[tuple[Key, Key]]:
+        """Returns models and inputs where an array does: a linear layer flattens it without a function node."""
+        images = [Key(i.name) for i in self.graph.inputs if len(i.shape) > 1 and (i.dtype or '').startswith('float')]
+        return {(model, image) for model, chain in self.chains.items() if begins_with_linear(chain)
+                for image in images if image not in self.points}
 
     def _when(self, guard: Guard) -> str:
         """Returns a guard as Python."""
@@ -115,6 +126,10 @@ class StepWriter:
 
     def write(self) -> None:
         """Writes the whole step, as a block of a function."""
+        with self.writer.region((self.step.name, None)):
+            self._write()
+
+    def _write(self) -> None:
         step, writer = self.step, self.writer
         if step.kind in ('accumulate', 'unroll'):
             self._write_several()
@@ -161,7 +176,8 @@ class StepWriter:
         writer.lines('', '# Every gradient is taken before the first update.')
         if not is_mean:
             for number, one in enumerate(step.backward):
-                self._differentiate_gathered(one, number)
+                with writer.region((step.name, number)):
+                    self._differentiate_gathered(one, number)
         if self.adds:
             writer.line(f'gradients.set({runs if is_mean else ""})')
 
@@ -177,7 +193,7 @@ class StepWriter:
         if any(isinstance(n, RunningNumber) and n.name == 'batch_size' for n in walk(*expressions)):
             writer.line(f'batch_size = draw.batch_size({self._rows()!r})')
         write_families(writer, names, [key for a in (*step.numbers, *self.assignments) for key in a.results
-                                       if key.base not in self.families])
+                                       if key.base not in self.families and key not in self.stacked])
         for assignment in step.numbers:
             write_assignment(writer, self.expressions, assignment)
         for variable, condition in zip(self.conditions, step.conditions):
@@ -236,8 +252,13 @@ class StepWriter:
                         self._write_all(group)
 
     def _write_all(self, operations: Iterable[Operation]) -> None:
-        for one in operations:
-            write_assignment(self.writer, self.expressions, one.assignment, self.points, one)
+        with self.writer.loops():
+            for stack, group in itertools.groupby(operations, lambda one: one.stack):
+                if stack is not None:
+                    write_stack(self.writer, self.expressions, self.chains, [one.assignment for one in group])
+                    continue
+                for one in group:
+                    write_assignment(self.writer, self.expressions, one.assignment, self.points, one)
 
     def _guarded(self, guard: Guard):
         return self.writer.within('' if guard == ALWAYS else f'if {self._when(guard)}:')
@@ -245,6 +266,10 @@ class StepWriter:
     # Differentiating and updating
 
     def _write_backward(self, one: BackwardPass, number: int) -> None:
+        with self.writer.region((self.step.name, number)):
+            self._differentiate(one, number)
+
+    def _differentiate(self, one: BackwardPass, number: int) -> None:
         if self.gathers:
             certain = [term for term in one.losses if term.guard == ALWAYS]
             self._write_lists(one, number, certain)

@@ -46,6 +46,7 @@ class Operation:
         stages_without: How many of its first stages need no history even so.
         is_wanted: Whether gradients flow to its results; those that it takes itself are differentiated again then.
         guard: When it is computed.
+        stack: Operations next to each other of the same number run as one; None for one by itself.
     """
 
     assignment: Assignment
@@ -53,6 +54,7 @@ class Operation:
     guard: Guard = ALWAYS
     stages_without: int = 0
     is_wanted: bool = True
+    stack: Optional[int] = None
 
 
 class Draw(NamedTuple):

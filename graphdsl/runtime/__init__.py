@@ -11,6 +11,7 @@ from graphdsl.runtime.owned import Owned, parameters, weight
 from graphdsl.runtime.program import Program
 from graphdsl.runtime.repairs import repair_deconvolution
 from graphdsl.runtime.settings import Input, Train
+from graphdsl.runtime.stacked import stacked_linear, stacked_mean_squared_error, stacked_softmax_cross_entropy
 from graphdsl.runtime.stateful import cut
 from graphdsl.runtime.training import main
 from graphdsl.runtime.weights import load
@@ -18,7 +19,8 @@ from graphdsl.runtime.weights import load
 __all__ = [
     'Clip', 'Gradients', 'Input', 'Noise', 'Owned', 'Program', 'Reports', 'Train', 'arange', 'array', 'copy', 'cut',
     'detach', 'evaluating', 'follow', 'gradient', 'load', 'main', 'matched', 'mixed', 'one_hot', 'ones_like',
-    'parameters', 'point', 'quiet', 'quiet_unless', 'reverse_gradient', 'scalar', 'unshare', 'update_if_finite',
-    'weight', 'zeros_like']
+    'parameters', 'point', 'quiet', 'quiet_unless', 'reverse_gradient', 'scalar', 'stacked_linear',
+    'stacked_mean_squared_error', 'stacked_softmax_cross_entropy', 'unshare', 'update_if_finite', 'weight',
+    'zeros_like']
 
 repair_deconvolution()

@@ -5,15 +5,32 @@ import contextlib
 import linecache
 import re
 import traceback
-from typing import Iterable, Iterator, Mapping, Optional
+from typing import Dict, Iterable, Iterator, Mapping, Optional
 
 from graphdsl.diagnostics import Diagnostic, GraphError, Place, Source, Span
 from graphdsl.runtime.data import DataError
 from graphdsl.runtime.settings import Input
 
 _LINE_COMMENT = re.compile(r'  # line \d+$')
-_REPORT = re.compile(r"'(.*)': ")
-_MODEL = re.compile(r"yield '(.*)', ")
+# A loop writes the names of a family as one: f'head[{i}]'.
+_REPORT = re.compile(r"(?:\*\*\{f)?'(.*?)': ")
+_MODEL = re.compile(r"yield f?'(.*?)', ")
+_INDEX = re.compile(r'\{i[^}]*\}|\d+')
+
+
+class _Names(Dict[str, Span]):
+    """Spans by name; members of a family whose names are written as one have its span."""
+
+    def __setitem__(self, name: str, span: Span) -> None:
+        super().__setitem__(_INDEX.sub('{i}', name) if '{' in name else name, span)
+
+    def __missing__(self, name: str) -> Span:
+        family = _INDEX.sub('{i}', name)
+        if family == name:
+            raise KeyError(name)
+        return self[family]
+
+
 
 
 class Origin:
@@ -39,7 +56,7 @@ class Origin:
     def of_module(cls, filename: str) -> Origin:
         """Makes the origin of a module that runs without its graph file: its lines say where they come from."""
         lines = linecache.getlines(filename)
-        spans, values, models, start = {}, {}, {}, 0
+        spans, values, models, start = {}, _Names(), _Names(), 0
         for number, line in enumerate(lines, 1):
             comment = _LINE_COMMENT.search(line.rstrip())
             if comment:

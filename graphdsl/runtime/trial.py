@@ -35,8 +35,7 @@ def try_out(module: Mapping[str, Any], models: Mapping[str, chainer.Link], origi
 
 
 def _try_out(module: Mapping[str, Any], models: Mapping[str, chainer.Link], origin: Origin) -> None:
-    batch = _batch(module)
-    numbers = {'iteration': 0, 'epoch': 0, 'progress': 0.0, **module.get('STATES', {})}
+    batch, numbers = _batch(module), _numbers(module)
     for predict in module['make_predictions'](models, numbers).values():
         predict(batch)
     values = _evaluated(module, models, numbers, batch)
@@ -52,6 +51,17 @@ def _try_out(module: Mapping[str, Any], models: Mapping[str, chainer.Link], orig
             problems = list(_without_gradient(models, optimizers, [losses[name] for name in module['LOSSES']], origin))
     if problems:
         raise GraphError(in_order(problems), origin.source)
+
+
+def iterate_on_zeros(module: Mapping[str, Any], models: Mapping[str, chainer.Link]) -> None:
+    """Does the first iteration on two zero examples.
+
+    Args:
+        module: Names and values of a generated module.
+        models: Of this module, to be thrown away: their weights move.
+    """
+    with chainer.using_config('train', True), chainer.force_backprop_mode():
+        _iterate(module, models, module['make_optimizers'](models), _numbers(module), _batch(module))
 
 
 class _Shapes(chainer.FunctionHook):
@@ -84,6 +94,11 @@ def _batch(module: Mapping[str, Any]) -> dict[str, Any]:
     noises = module.get('NOISES', ())
     draws = ZeroDraws({}, batch, noises)
     return {**batch, **{noise.name: draws.noise(noise.name) for noise in noises}}
+
+
+def _numbers(module: Mapping[str, Any]) -> dict[str, Any]:
+    """Returns the counters and states that a run begins with."""
+    return {'iteration': 0, 'epoch': 0, 'progress': 0.0, **module.get('STATES', {})}
 
 
 def _evaluated(module: Mapping[str, Any], models: Mapping[str, chainer.Link], numbers: dict[str, Any],

@@ -80,9 +80,9 @@ class Recorder(chainer.FunctionHook):
         self.backward.append(function)
 
 
-def record(text, **params):
+def record(text, no_passes=('stacking',), **params):
     """Runs one iteration; returns the graph, what ran in it, and its losses with their history."""
-    graph = graphdsl.compile(text, params=params)
+    graph = graphdsl.compile(text, params=params, no_passes=no_passes)
     updater = graph.updater(in_order(strips(params.get('count', 1))))
     reporter, observation = chainer.Reporter(), {}
     with Recorder() as recorder, reporter.scope(observation), chainer.using_config('keep_graph_on_report', True):
@@ -118,6 +118,16 @@ def test_every_node_is_visited_backward_once(count):
     assert len(ran.backward) == 9 + 2 * count
     trunk = Counter({'Convolution2DFunction': 2, 'ReLU': 3, 'MaxPoolingND': 2, 'Reshape': 1, 'LinearFunction': 1})
     assert labels(ran.backward) == trunk + Counter({'LinearFunction': count, 'SoftmaxCrossEntropy': count})
+
+
+@pytest.mark.parametrize('count', [2, 5, 16])
+def test_stacked_heads_are_two_nodes(count):
+    """Whatever the number of heads: 9 nodes of the trunk, one of all heads and one of all losses."""
+    graph, ran, losses = record(NINE_NODES, no_passes=(), count=count)
+    assert Counter(ran.backward) == Counter(differentiable(losses.values(), graph.models.values()))
+    assert len(ran.backward) == 9 + 2
+    ran = labels(ran.forward)
+    assert ran['LinearFunction'] == ran['StackedLinear'] == ran['StackedSoftmaxCrossEntropy'] == 1
 
 
 @pytest.mark.parametrize('count', [1, 5])

@@ -1,8 +1,191 @@
-"""Stacking."""
+"""Stacking: parallel heads run as one matrix product, and their losses as one evaluation.
+
+Small heads cost their calls more than their arithmetic. Each stays a model with weights and an optimizer of its own.
+"""
 from __future__ import annotations
 
-from graphdsl.plan.plan import Plan
+import heapq
+from dataclasses import replace
+from typing import Hashable, Iterable, Iterator, Mapping, Optional, Sequence
+
+from graphdsl.semantics.computation import (
+    Apply, Assignment, ChainType, Construct, Function, Key, Literal, ModelName, PartName, Previous, Reference)
+from graphdsl.semantics.graph import Graph
+from graphdsl.semantics.repeatable import is_repeatable
+from graphdsl.plan.history import points
+from graphdsl.plan.plan import Operation, Plan, Step
+
+#: Functions of Chainer, called with a prediction and its target, that are evaluated for several heads at once.
+LOSSES = frozenset({'mean_squared_error', 'softmax_cross_entropy'})
+
+# Of one head there is nothing to gain; with so many outputs of all heads, products take longer than calls.
+_FEWEST = 2
+_MOST_OUTPUTS = 8192
+
+Group = Sequence[int]
 
 
 def stacking(plan: Plan) -> Plan:
-    return plan
+    """Marks what runs as one, and brings it together."""
+    return replace(plan, steps=tuple(replace(step, forward=_stacked(step, plan.graph)) for step in plan.steps))
+
+
+def _stacked(step: Step, graph: Graph) -> tuple[Operation, ...]:
+    if points(one.assignment for one in step.forward):
+        return step.forward  # A gradient may be differentiated again, which what is stacked can't be.
+    chains = {model.key: model.chain for model in graph.models}
+    is_free = [is_repeatable(one.assignment, chains) for one in step.forward]
+    found = step.forward
+    chosen: list[Group] = []
+    for heads, losses in _candidates(step, graph):
+        together = _together(step.forward, [*chosen, heads, losses], is_free)
+        if together is not None:
+            found = together
+            chosen += [heads, losses]
+    return found
+
+
+def _candidates(step: Step, graph: Graph) -> Iterator[tuple[Group, Group]]:
+    """Yields families of heads, and the losses that are all that is differentiated of them."""
+    chains = {model.key: model.chain for model in graph.models if not model.is_frozen}
+    operations = step.forward
+    families: dict[str, int] = {}
+    for assignment in step.assignments:
+        for key in assignment.results:
+            families[key.base] = families.get(key.base, 0) + 1
+    for heads in _groups((_head(one.assignment, chains), i, one) for i, one in enumerate(operations)):
+        values = [operations[i].assignment.results[0] for i in heads]
+        link = linear_of(chains[as_call(operations[heads[0]].assignment).callee.key])
+        if not _is_family(values, families) or set(values) & set(step.handed) or \
+                len(heads) * _outputs(link) > _MOST_OUTPUTS:
+            continue
+        using = [i for i, one in enumerate(operations) if not set(values).isdisjoint(one.assignment.operands)]
+        losses = [group for group in _groups((_loss(operations[i].assignment, values), i, operations[i])
+                                             for i in using) if len(group) == len(heads)]
+        if len(losses) == 1 and not any(operations[i].has_history for i in using if i not in losses[0]):
+            yield heads, losses[0]
+
+
+def _is_family(values: Sequence[Key], families: Mapping[str, int]) -> bool:
+    """Says whether values are a whole family, counted from 0."""
+    base = values[0].base
+    return families[base] == len(values) and values == [Key(base, (i,)) for i in range(len(values))]
+
+
+def _groups(found: Iterable[tuple[Optional[Hashable], int, Operation]]) -> list[Group]:
+    """Gathers operations that are alike and computed under the same conditions."""
+    groups: dict[Hashable, list[int]] = {}
+    for kind, i, one in found:
+        if kind is not None:
+            groups.setdefault((kind, one.guard, one.has_history), []).append(i)
+    return [group for group in groups.values() if len(group) >= _FEWEST]
+
+
+def _head(assignment: Assignment, chains: Mapping[Key, ChainType]) -> Optional[Hashable]:
+    """Returns what a call of a head has in common with those beside it, None if this is none."""
+    call = as_call(assignment)
+    if call is None or not isinstance(call.callee, ModelName) or len(call.arguments) != 1:
+        return None
+    if call.callee.mode or call.callee.path or not isinstance(call.arguments[0], Reference):
+        return None
+    link = linear_of(chains.get(call.callee.key))
+    return None if link is None else (call.arguments[0].key, link)
+
+
+def linear_of(chain: Optional[ChainType]) -> Optional[Construct]:
+    """Returns the link of a chain that is nothing but one linear layer."""
+    if chain is None or len(chain.parts) != 1 or len(chain.assignments) != 1 or len(chain.inputs) != 1:
+        return None
+    part, call = chain.parts[0], as_call(chain.assignments[0])
+    is_whole = call is not None and isinstance(call.callee, PartName) and not call.callee.path and \
+        not call.callee.mode and [type(argument) for argument in call.arguments] == [Reference]
+    if not is_whole or part.is_frozen or not isinstance(part.content, Construct):
+        return None
+    return part.content if (part.content.module, part.content.name) == ('links', 'Linear') else None
+
+
+def _outputs(link: Construct) -> int:
+    """Returns the outputs of a linear layer; its only size is in the second place."""
+    size = link.arguments[1] if len(link.arguments) > 1 else dict(link.keywords).get('out_size')
+    return size.value if isinstance(size, Literal) and isinstance(size.value, int) else _MOST_OUTPUTS
+
+
+def _loss(assignment: Assignment, values: Sequence[Key]) -> Optional[Hashable]:
+    """Returns what a loss of a head has in common with those beside it, None if this is none.
+
+    Args:
+        assignment: It reads at least one of the values.
+        values: Those of the heads.
+    """
+    call = as_call(assignment)
+    if call is None or not isinstance(call.callee, Function) or call.callee.meets or call.callee.name not in LOSSES:
+        return None
+    if len(call.arguments) != 2 or not isinstance(call.arguments[0], Reference):
+        return None
+    is_of_head = call.arguments[0].key in values and len(set(values).intersection(assignment.operands)) == 1
+    return call.callee.name if is_of_head else None
+
+
+def as_call(assignment: Assignment) -> Optional[Apply]:
+    """Returns an assignment of one value as a plain call, with what comes from a stage before in its place."""
+    if len(assignment.results) != 1 or len(assignment.stages) > 2:
+        return None
+    *before, call = assignment.stages
+    if not isinstance(call, Apply) or call.keywords:
+        return None
+    if not before:
+        return call
+    first, *others = call.arguments
+    if first != Previous(call.span) or any(isinstance(other, Previous) for other in others):
+        return None
+    return replace(call, arguments=(before[0], *others))
+
+
+def _together(operations: Sequence[Operation], groups: Sequence[Group], is_free: Sequence[bool]
+              ) -> Optional[tuple[Operation, ...]]:
+    """Sorts operations so that each group stands together, otherwise as they were; None if that can't be.
+
+    Args:
+        operations: In the order of computation.
+        groups: Positions of those that run as one.
+        is_free: Whether each may change places with others: what draws random numbers or moves a state may not.
+    """
+    unit_of = list(range(len(operations)))
+    for group in groups:
+        for i in group:
+            unit_of[i] = group[0]
+    members: dict[int, list[int]] = {}
+    for i, unit in enumerate(unit_of):
+        members.setdefault(unit, []).append(i)
+    users, missing = _dependencies(operations, unit_of, is_free)
+    ready = [unit for unit in members if not missing.get(unit)]
+    heapq.heapify(ready)
+    found: list[Operation] = []
+    while ready:
+        unit = heapq.heappop(ready)
+        is_stack = len(members[unit]) > 1
+        found.extend(replace(operations[i], stack=unit) if is_stack else operations[i] for i in members[unit])
+        for user in users.get(unit, ()):
+            missing[user] -= 1
+            if not missing[user]:
+                heapq.heappush(ready, user)
+    return tuple(found) if len(found) == len(operations) else None
+
+
+def _dependencies(operations: Sequence[Operation], unit_of: Sequence[int], is_free: Sequence[bool]
+                  ) -> tuple[dict[int, list[int]], dict[int, int]]:
+    """Returns which units wait for each unit, and for how many each waits."""
+    maker = {key: unit_of[i] for i, one in enumerate(operations) for key in one.assignment.results}
+    needs: dict[int, set[int]] = {}
+    latest: Optional[int] = None
+    for i, one in enumerate(operations):
+        needed = {maker[key] for key in one.assignment.operands if key in maker}
+        if not is_free[i]:
+            needed |= {latest} if latest is not None else set()
+            latest = unit_of[i]
+        needs.setdefault(unit_of[i], set()).update(needed - {unit_of[i]})
+    users: dict[int, list[int]] = {}
+    for unit, needed in needs.items():
+        for other in needed:
+            users.setdefault(other, []).append(unit)
+    return users, {unit: len(needed) for unit, needed in needs.items()}

@@ -1,0 +1,129 @@
+"""A plan in words: what each step draws, takes over, computes, differentiates, updates, and what it leaves out."""
+from __future__ import annotations
+
+from typing import Iterable, Iterator, Sequence
+
+from graphdsl.semantics.computation import Key, Literal
+from graphdsl.plan.history import History
+from graphdsl.plan.plan import ALWAYS, BackwardPass, Guard, Operation, Plan, Step
+from graphdsl.tools.families import folded, sizes
+
+
+class Explanation:
+    """Tells what a plan does.
+
+    Args:
+        plan: The plan.
+    """
+
+    def __init__(self, plan: Plan):
+        self.plan = plan
+        graph = plan.graph
+        self._values = sizes(str(key) for assignment in graph.assignments for key in assignment.results)
+        self._models = sizes(str(model.key) for model in graph.models)
+        self._optimizers = sizes(optimizer.name for optimizer in graph.optimizers)
+        self._positions = {id(assignment): i for i, assignment in enumerate(graph.assignments)}
+
+    def lines(self, step: Step) -> Iterator[tuple[str, str]]:
+        """Yields what there is to say of a step: a heading, and a text or, for a further one, no heading."""
+        yield from _several('draws', self._draws(step))
+        for name in dict.fromkeys(one.step for one in step.reused):
+            taken = [one.operation for one in step.reused if one.step == name]
+            yield 'takes over', f'{self._results(taken)}, as step {name} has computed it'
+        yield 'computes', self._results(step.forward)
+        yield from _several('as one', self._stacks(step.forward))
+        yield from _several('cut', self._cuts(step))
+        for number, one in enumerate(step.backward, 1):
+            heading = 'backward' if len(step.backward) == 1 else f'backward {number}'
+            yield heading, f'{self._losses(one)} to {self._owned(one)}'
+            yield '', f'by {self.path(step, one)}'
+            if one.unused:
+                yield '', f'and, used by nobody, to {", ".join(folded(map(str, one.unused), self._models))}'
+        if step.quiet:
+            yield 'quiet', f'{self._names(str(key) for key, _ in step.quiet)}: no running statistics move'
+        yield 'updates', self._guarded(step, step.updates, self.optimizers)
+        if step.handed:
+            yield 'hands on', self.values(step.handed)
+
+    def path(self, step: Step, one: BackwardPass) -> str:
+        """Returns the way of the gradients of a pass from what it moves to its losses, through models and values."""
+        operations = sorted([*(reused.operation for reused in step.reused), *step.forward],
+                            key=lambda operation: self._positions[id(operation.assignment)])
+        moved = {unit.model for units in one.units for unit in units}
+        history = History([operation.assignment for operation in operations], [term.loss for term in one.losses], moved,
+                          ())
+        stations = [name for operation in operations if history.has(operation.assignment)
+                    for name in (*map(str, operation.assignment.models), *map(str, operation.assignment.results))]
+        return ' -> '.join(folded(stations, {**self._models, **self._values}))
+
+    def values(self, keys: Iterable[Key]) -> str:
+        """Returns values as text."""
+        return ', '.join(folded(map(str, keys), self._values))
+
+    def optimizers(self, names: Iterable[str]) -> str:
+        """Returns optimizers as text."""
+        return ', '.join(folded(names, self._optimizers))
+
+    def _names(self, names: Iterable[str]) -> str:
+        return ', '.join(folded(names, self._models))
+
+    def _results(self, operations: Iterable[Operation]) -> str:
+        return self.values(key for one in operations for key in one.assignment.results)
+
+    def _draws(self, step: Step) -> Iterator[str]:
+        for draw in step.draws:
+            what = f'a minibatch of {draw.name}' if draw.kind == 'stream' else f'noise {draw.name}'
+            yield what + (', or takes the latest' if draw.again else '') + self._when(step, draw.guard)
+
+    def _stacks(self, operations: Sequence[Operation]) -> Iterator[str]:
+        numbers = dict.fromkeys(one.stack for one in operations if one.stack is not None)
+        for number in numbers:
+            members = [one for one in operations if one.stack == number]
+            models = [str(model) for one in members for model in one.assignment.models]
+            yield f'{self._names(models)} in one matrix product' if models else \
+                f'{self._results(members)} in one evaluation'
+
+    def _cuts(self, step: Step) -> Iterator[str]:
+        without = [one for one in step.forward if not one.has_history and not one.assignment.is_number]
+        upstream = [one for one in without if one.is_wanted]
+        unwanted = [one for one in without if not one.is_wanted]
+        if upstream:
+            yield f'{self._results(upstream)}: no history, nothing that it comes from is moved here'
+        if unwanted:
+            yield f'{self._results(unwanted)}: no history, no gradient passes it'
+        reported = [one for one in step.metrics if not one.has_history and not one.assignment.is_number]
+        if reported:
+            yield f'{self._results(reported)}: no history, computed for reports alone'
+
+    def _losses(self, one: BackwardPass) -> str:
+        plain = [term.loss for term in one.losses if term.weight == 1]
+        weighted = [f'{term.weight:g} * {term.loss}' for term in one.losses if term.weight != 1]
+        return ', '.join([*([self.values(plain)] if plain else []), *weighted])
+
+    def _owned(self, one: BackwardPass) -> str:
+        return ', '.join(folded((str(unit) for units in one.units for unit in units), self._models))
+
+    def _guarded(self, step: Step, items: Sequence[tuple[str, Guard]], written) -> str:
+        groups: dict[Guard, list[str]] = {}
+        for name, guard in items:
+            groups.setdefault(guard, []).append(name)
+        return '; '.join(written(names) + self._when(step, guard) for guard, names in groups.items())
+
+    def _when(self, step: Step, guard: Guard) -> str:
+        if guard == ALWAYS:
+            return ''
+        cases = [' and '.join(step.conditions[i].name for i in sorted(case)) for case in sorted(guard, key=sorted)]
+        return f', if this run {" or ".join(cases)}'
+
+
+def heading(step: Step) -> str:
+    """Returns a step's name and how often it runs."""
+    count = str(step.count.value) if isinstance(step.count, Literal) else 'a number of'
+    runs = {None: '', 'repeat': f', {count} times', 'accumulate': f', the mean over {count} minibatches',
+            'unroll': f', over {count} consecutive minibatches'}[step.kind]
+    return f'step {step.name}{runs}{", where its condition holds" if step.condition is not None else ""}'
+
+
+def _several(heading: str, texts: Iterable[str]) -> Iterator[tuple[str, str]]:
+    for number, text in enumerate(texts):
+        yield ('' if number else heading), text
