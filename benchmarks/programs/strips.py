@@ -103,7 +103,7 @@ class Best(StandardUpdater):
         x, t = self.converter(self.get_iterator('main').next(), self.device)
         for parameter in self.parameters:
             parameter.cleargrad()
-        h = self.trunk(chainer.Variable(x, requires_grad=False))
+        h = self.trunk(x)
         if len(self.heads) == 1:
             loss = F.softmax_cross_entropy(self.heads[0](h), t[:, 0])
             chainer.grad([loss], self.parameters, set_grad=True)
