@@ -1,0 +1,1 @@
+"""What the compiler's programs cost, against updaters that are written by hand."""
