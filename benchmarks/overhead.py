@@ -4,7 +4,7 @@
 """
 from __future__ import annotations
 
-import measure  # first: it sets the number of BLAS threads
+import measure  # noqa: F401 - first: it sets the number of BLAS threads
 
 import statistics
 import tempfile
@@ -126,7 +126,8 @@ def main() -> None:
     for name, updater in updaters.items():
         times = measured(updater, bare_loop())
         ratio = statistics.median(ours / bare for ours, bare in times)
-        print(f'{name:>9} {ratio:6.3f}   (bare loop: {1e6 * statistics.median(bare for _, bare in times) / BLOCK:.0f} us)')
+        microseconds = 1e6 * statistics.median(bare for _, bare in times) / BLOCK
+        print(f'{name:>9} {ratio:6.3f}   (bare loop: {microseconds:.0f} us)')
 
 
 if __name__ == '__main__':

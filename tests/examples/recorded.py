@@ -79,9 +79,10 @@ class Recording(chainer.FunctionHook):
         return [call for call in self.calls if call.visit is not None and not call.visit.is_forward]
 
     def losses(self, *names: str) -> Iterator[tuple[Variable, ...]]:
-        """Yields the losses of some names, run by run."""
-        runs = [[value for name, value in self.reported if name == wanted and isinstance(value, Variable)]
-                for wanted in names]
+        """Yields the losses of some names, run by run, whether variables or their arrays were reported."""
+        variables = {id(y.array): y for call in self.calls for y in call.outputs}
+        reported = [(name, variables.get(id(getattr(value, 'array', value)))) for name, value in self.reported]
+        runs = [[loss for name, loss in reported if name == wanted and loss is not None] for wanted in names]
         assert runs[0] and len({len(values) for values in runs}) == 1, names
         return zip(*runs)
 
@@ -133,7 +134,7 @@ def _contents(arrays: Iterable[Any]) -> tuple:
 def needed(calls: Sequence[Call], values: Iterable[Any]) -> set[int]:
     """Returns the places of the calls that some values follow from.
 
-    A variable follows from what made it, or from what made its array, if it has no history. A gradient follows from what
+    A variable follows from what made it, or from what made its array, if it has no history; a gradient also from what
     it is taken through.
     """
     makers: dict[int, int] = {}
