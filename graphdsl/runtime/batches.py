@@ -96,10 +96,12 @@ def _as_declared(value: Any, i: Input) -> Any:
         value = value.array
     if not hasattr(value, 'dtype'):
         value = numpy.asarray(value)
-    _check_shape(value.shape[1:], i)
-    _check_dtype(value.dtype, i)
     dtype = numpy.dtype(i.dtype)
+    # Almost always everything is as it was declared, and nothing else has to be asked.
+    if value.shape[1:] != i.shape:
+        _check_shape(value.shape[1:], i)
     if value.dtype != dtype:
+        _check_dtype(value.dtype, i)
         value = value.astype(dtype)
     # A bare float array would be asked for its gradient by some functions.
     return chainer.Variable(value, requires_grad=False) if dtype.kind == 'f' else value

@@ -1,11 +1,10 @@
 """Finds the line of the graph file that an exception of generated code comes from."""
 from __future__ import annotations
 
-import contextlib
 import linecache
 import re
 import traceback
-from typing import Dict, Iterable, Iterator, Mapping, Optional
+from typing import Dict, Iterable, Mapping, Optional
 
 from graphdsl.diagnostics import Diagnostic, GraphError, Place, Source, Span
 from graphdsl.runtime.data import DataError
@@ -51,6 +50,7 @@ class Origin:
         self.spans = spans
         self.values = values
         self.models = models
+        self._errors = _Errors(self)
 
     @classmethod
     def of_module(cls, filename: str) -> Origin:
@@ -69,21 +69,12 @@ class Origin:
             start += len(line)
         return cls(filename, Source(''.join(lines), filename), spans, values, models)
 
-    @contextlib.contextmanager
-    def errors(self) -> Iterator[None]:
+    def errors(self) -> _Errors:
         """Turns an exception that passes a line of the module into a :class:`GraphError` at its place.
 
         ``StopIteration`` passes unchanged: it is how an iterator says that it has come to its end.
         """
-        try:
-            yield
-        except (GraphError, StopIteration):
-            raise
-        except Exception as error:
-            diagnostic = self.explain(error)
-            if diagnostic is None:
-                raise
-            raise GraphError([diagnostic], self.source) from error
+        return self._errors
 
     def error_of_stream(self, error: DataError, inputs: Iterable[Input], stream: str) -> GraphError:
         """Returns what is wrong with the data of a stream, at the first of its inputs."""
@@ -108,6 +99,22 @@ class Origin:
             return Diagnostic('G505', error.message, last, places=places, help=error.help)
         return Diagnostic('G701', f'{type(error).__name__} while running this', last, reason=_summary(error),
                           places=places)
+
+
+class _Errors:
+    """The context of :meth:`Origin.errors`. Every iteration enters it, and a generator would take longer."""
+
+    def __init__(self, origin: Origin):
+        self._origin = origin
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, kind, error, traceback) -> None:
+        if isinstance(error, Exception) and not isinstance(error, (GraphError, StopIteration)):
+            diagnostic = self._origin.explain(error)
+            if diagnostic is not None:
+                raise GraphError([diagnostic], self._origin.source) from error
 
 
 def _summary(error: Exception) -> str:

@@ -82,11 +82,12 @@ class Updater(StandardUpdater):
         """
         self._draws.begin()
         numbers = self._program.numbers
-        numbers.update(iteration=self.iteration, epoch=self.epoch)
-        numbers.pop('progress', None)
+        numbers['iteration'] = self.iteration
+        numbers['epoch'] = epoch = self.epoch
         if self._length is not None:
             numbers['progress'] = self._progress(*self._length)
-        epoch = self.epoch
+        else:
+            numbers.pop('progress', None)
         with self._program.origin.errors():
             self.update_core()
         # An epoch may end within an iteration of several minibatches.
