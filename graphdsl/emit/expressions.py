@@ -4,7 +4,6 @@ from __future__ import annotations
 import math
 from typing import Any, Callable, Collection, Iterable, Iterator, Mapping, Optional, Union
 
-from graphdsl.plan.plan import Operation
 from graphdsl.plan.pools import pools_in
 from graphdsl.semantics.catalog import own_hooks
 from graphdsl.semantics.computation import (
@@ -223,7 +222,7 @@ def write_families(writer: Writer, names: Identifiers, keys: Iterable[Key]) -> N
 
 
 def write_assignment(writer: Writer, expressions: Expressions, assignment: Assignment,
-                     points: Collection[Key] = (), operation: Optional[Operation] = None) -> None:
+                     points: Collection[Key] = (), is_wanted: bool = True, modes: Collection[str] = ()) -> None:
     """Writes an assignment, a line per stage: what a stage gives is bound to the first of the names.
 
     Args:
@@ -231,15 +230,15 @@ def write_assignment(writer: Writer, expressions: Expressions, assignment: Assig
         expressions: Prints the stages.
         assignment: The assignment.
         points: Values that something is differentiated with respect to.
-        operation: What a plan says of it: which stages need no history.
+        is_wanted: Whether gradients that it takes are differentiated again.
+        modes: What each stage runs within, if anything.
     """
-    expressions.begin(assignment, operation is None or operation.is_wanted)
-    without_history = operation.stages_without if operation is not None else 0
+    expressions.begin(assignment, is_wanted)
     targets = [expressions.names.value(key) if key.base != '_' else '_' for key in assignment.results]
     first = next((target for target in targets if target != '_'), '_')
     *others, last = assignment.stages
     for i, stage in enumerate(others):
-        with writer.within('with chainer.no_backprop_mode():' if i < without_history else ''):
+        with writer.within(modes[i] if modes else ''):
             writer.line(f'{first} = {expressions.text(stage, first)}', stage.span)
     writer.line(f'{", ".join(targets)} = {expressions.text(last, first)}', last.span)
     for key, target in zip(assignment.results, targets):

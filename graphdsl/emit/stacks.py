@@ -1,7 +1,7 @@
 """Writes operations that run as one: parallel heads, and their losses."""
 from __future__ import annotations
 
-from typing import Mapping, Sequence
+from typing import Mapping, NamedTuple, Sequence
 
 from graphdsl.semantics.computation import (
     Apply, Assignment, ChainType, Expression, Key, Literal, ModelName, SliceItem, Subscript)
@@ -9,6 +9,37 @@ from graphdsl.emit.expressions import Expressions
 from graphdsl.emit.layout import looped, write_wrapped
 from graphdsl.emit.writer import Writer
 from graphdsl.plan.passes.stacking import as_call
+from graphdsl.plan.plan import Operation
+
+
+class StackedFamily(NamedTuple):
+    """Heads that run as one.
+
+    Attributes:
+        models: The heads.
+        value (str): Name of the family of their values.
+        loss (str): Name of the family of their losses.
+    """
+
+    models: frozenset[Key]
+    value: str
+    loss: str
+
+
+def stacked_families(operations: Sequence[Operation]) -> list[StackedFamily]:
+    """Returns what runs as one among the operations of a step."""
+    groups: dict[int, list[Assignment]] = {}
+    for one in operations:
+        if one.stack is not None:
+            groups.setdefault(one.stack, []).append(one.assignment)
+    found = []
+    for heads in groups.values():
+        value = heads[0].results[0]
+        loss = next((group[0].results[0] for group in groups.values() if value in group[0].operands), None)
+        if loss is not None:
+            models = frozenset(model for assignment in heads for model in assignment.models)
+            found.append(StackedFamily(models, value.base, loss.base))
+    return found
 
 
 def write_stack(writer: Writer, expressions: Expressions, chains: Mapping[Key, ChainType],
@@ -30,11 +61,8 @@ def write_stack(writer: Writer, expressions: Expressions, chains: Mapping[Key, C
                               f'{expressions.text(calls[0].arguments[0])}, [', links, '])', assignments[0].span)
         return
     values = names.get('value', calls[0].arguments[0].key.base)
-    call = f'runtime.stacked_{calls[0].callee.name}({values}, {_targets(calls, expressions)})'
-    if results == [Key(results[0].base, (i,)) for i in range(len(results))]:
-        writer.line(f'{names.get("value", results[0].base)}.update(enumerate({call}))', assignments[0].span)
-    else:
-        write_wrapped(writer, '', map(names.value, results), f' = {call}', assignments[0].span)
+    writer.line(f'{names.get("value", results[0].base)} = runtime.stacked_{calls[0].callee.name}('
+                f'{values}, {_targets(calls, expressions)})', assignments[0].span)
 
 
 def _targets(calls: Sequence[Apply], expressions: Expressions) -> str:

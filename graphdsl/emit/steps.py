@@ -13,7 +13,7 @@ from graphdsl.emit.expressions import Expressions, count_text, write_assignment,
 from graphdsl.emit.layout import write_dictionary, write_wrapped
 from graphdsl.emit.names import Identifiers, identifier, unit_text
 from graphdsl.emit.numbers import bind_numbers
-from graphdsl.emit.stacks import write_stack
+from graphdsl.emit.stacks import stacked_families, write_stack
 from graphdsl.emit.writer import Writer
 from graphdsl.plan.evaluation import rows_of
 from graphdsl.plan.history import points
@@ -55,9 +55,7 @@ class StepWriter:
         # Whether several passes give one gradient, or some of what they give is not used.
         self.adds = step.kind == 'accumulate' or len(set(names_in_passes)) < len(names_in_passes) or any(
             one.unused for one in step.backward)
-        # What heads give is not gathered in a dictionary.
-        self.stacked = {key for one in step.forward if one.stack is not None and one.assignment.models
-                        for key in one.assignment.results}
+        self.stacks = stacked_families(step.forward)
         self.families = _families([*step.taken(), *step.handed])
 
     def _modes(self) -> dict[Key, str]:
@@ -88,11 +86,18 @@ class StepWriter:
                 for (optimizer, _), units in zip(one.optimizers, one.units):
                     self._write_parameters(self._of_optimizer(optimizer), units)
             else:
-                self._write_parameters(self._of_pass(number), list(itertools.chain(*one.units)))
+                self._write_parameters(self._of_pass(number), self._single_units(one))
             if one.unused:
                 self._write_parameters(self._unused(number), one.unused)
 
+    def _single_units(self, one: BackwardPass) -> list[Unit]:
+        """Returns what a pass moves but for heads that run as one."""
+        stacked = {model for stack in self.stacks for model in stack.models}
+        return [unit for units in one.units for unit in units if unit.model not in stacked]
+
     def _write_parameters(self, variable: str, units: Sequence[Unit]) -> None:
+        if not units:
+            return
         write_wrapped(self.writer, f'{variable} = runtime.parameters(', map(unit_text, units), ')')
 
     def _of_pass(self, number: int) -> str:
@@ -193,7 +198,7 @@ class StepWriter:
         if any(isinstance(n, RunningNumber) and n.name == 'batch_size' for n in walk(*expressions)):
             writer.line(f'batch_size = draw.batch_size({self._rows()!r})')
         write_families(writer, names, [key for a in (*step.numbers, *self.assignments) for key in a.results
-                                       if key.base not in self.families and key not in self.stacked])
+                                       if key.base not in {*self.families, *(n for s in self.stacks for n in s[1:])}])
         for assignment in step.numbers:
             write_assignment(writer, self.expressions, assignment)
         for variable, condition in zip(self.conditions, step.conditions):
@@ -240,16 +245,19 @@ class StepWriter:
 
     def _write_operations(self, operations: Sequence[Operation]) -> None:
         """Writes what is computed: what needs no history without one, what is not always needed where it is."""
-        def setting(one: Operation) -> tuple[Guard, bool]:
-            return one.guard, one.has_history or one.assignment.is_number
+        def setting(one: Operation) -> tuple[Guard, str]:
+            return one.guard, '' if one.assignment.is_number else self._mode(one, one.history[-1])
 
-        for (guard, has_history), group in itertools.groupby(operations, setting):
-            with self._guarded(guard):
-                if has_history:
-                    self._write_all(group)
-                else:
-                    with self.writer.block('with chainer.no_backprop_mode():'):
-                        self._write_all(group)
+        for (guard, mode), group in itertools.groupby(operations, setting):
+            with self._guarded(guard), self.writer.within(mode):
+                self._write_all(group)
+
+    def _mode(self, one: Operation, history: Guard) -> str:
+        """Returns what something of an operation runs within, so that it has a history when it needs one."""
+        if history in (ALWAYS, one.guard):
+            return ''
+        return 'with chainer.no_backprop_mode():' if history == NEVER else \
+            f"with chainer.using_config('enable_backprop', {self._when(history)}):"
 
     def _write_all(self, operations: Iterable[Operation]) -> None:
         with self.writer.loops():
@@ -258,7 +266,10 @@ class StepWriter:
                     write_stack(self.writer, self.expressions, self.chains, [one.assignment for one in group])
                     continue
                 for one in group:
-                    write_assignment(self.writer, self.expressions, one.assignment, self.points, one)
+                    modes = [self._mode(one, history) for history in one.history]
+                    # The last stage's mode is that of the block around.
+                    write_assignment(self.writer, self.expressions, one.assignment, self.points, one.is_wanted,
+                                     ['' if mode == modes[-1] else mode for mode in modes])
 
     def _guarded(self, guard: Guard):
         return self.writer.within('' if guard == ALWAYS else f'if {self._when(guard)}:')
@@ -276,12 +287,26 @@ class StepWriter:
             self._gather_losses(number, _is_weighted(one), [term for term in one.losses if term not in certain])
             self._differentiate_gathered(one, number)
             return
+        stacks = [stack for stack in self.stacks if any(term.loss.base == stack.loss for term in one.losses)]
+        terms = [term for term in one.losses if not any(stack.loss == term.loss.base for stack in stacks)]
+        wholes = [next(term for term in one.losses if term.loss.base == stack.loss) for stack in stacks]
+        losses = [*(f'{self.names.get("value", stack.loss)}.whole' for stack in stacks),
+                  *(self.names.value(term.loss) for term in terms)]
         weights = ''
         if _is_weighted(one):
-            weights = f', grad_outputs=[{", ".join(map(self._weight, one.losses))}]'
-        head, arguments, tail = self._differentiation(one, number, self._of_pass(number))
-        write_wrapped(self.writer, f'{head}[', [self.names.value(term.loss) for term in one.losses],
-                      f'], {arguments}{weights}{tail}', self.spans[one.losses[0].loss])
+            factors = [_weight(term.weight, loss) for term, loss in zip([*wholes, *terms], losses)]
+            weights = f', grad_outputs=[{", ".join(factors)}]'
+        moved = [self.names.get('value', stack.value) for stack in stacks
+                 if any(unit.model in stack.models for units in one.units for unit in units)]
+        parameters = [f'*{value}.weights' for value in moved]
+        if self._single_units(one):
+            parameters.append(f'*{self._of_pass(number)}')
+        head, arguments, tail = self._differentiation(
+            one, number, f'[{", ".join(parameters)}]' if moved else self._of_pass(number))
+        write_wrapped(self.writer, f'{head}[', losses, f'], {arguments}{weights}{tail}',
+                      self.spans[one.losses[0].loss])
+        for value in moved:
+            self.writer.line(f'{value}.share_gradients()')
 
     def _differentiation(self, one: BackwardPass, number: int, parameters: str) -> tuple[str, str, str]:
         """Returns what stands before the losses, with respect to what they are differentiated, and the end."""
@@ -323,7 +348,7 @@ class StepWriter:
             writer.line(f'{head}losses{suffix}, {arguments}{weights}{tail}', self.spans[one.losses[0].loss])
 
     def _weight(self, term: WeightedLoss) -> str:
-        return 'None' if term.weight == 1 else f'runtime.weight({term.weight!r}, {self.names.value(term.loss)})'
+        return _weight(term.weight, self.names.value(term.loss))
 
     def _write_updates(self) -> None:
         step, writer = self.step, self.writer
@@ -358,6 +383,10 @@ class StepWriter:
             with self._guarded(guard):
                 write_dictionary(self.writer, head,
                                  [(str(key), self.names.value(key), self.spans[key]) for key, _ in group], ')')
+
+
+def _weight(weight: float, loss: str) -> str:
+    return 'None' if weight == 1 else f'runtime.weight({weight!r}, {loss})'
 
 
 def _is_weighted(one: BackwardPass) -> bool:

@@ -38,6 +38,6 @@ def _computation(graph: Graph, needs: Needs, sources: tuple[str, ...], results: 
     read = {*results, *(key for a in assignments for key in a.operands)}
     inputs = [Key(i.name) for i in graph.inputs if Key(i.name) in read]
     inputs += [noise.key for noise in graph.noises if noise.key in read]
-    history = History(assignments, (), (), points(assignments))
-    forward = tuple(Operation(a, history.has(a)) for a in assignments)
+    history = History(assignments, {}, {}, points(assignments))
+    forward = tuple(Operation(a, history.stages(a)) for a in assignments)
     return Computation(sources, tuple(inputs), forward, tuple(results))

@@ -1,11 +1,12 @@
-"""Which values of a run need a history: what gradients pass on their way from a loss to what is moved."""
+"""Which values of a run need a history, and when: what gradients pass on their way from a loss to what is moved."""
 from __future__ import annotations
 
-from typing import Collection, Iterable, Sequence
+from typing import Iterable, Mapping, Sequence
 
 from graphdsl.semantics import flow
 from graphdsl.semantics.computation import (
     Apply, Assignment, Builtin, Expression, Key, ModelName, Previous, Reference, walk)
+from graphdsl.plan.plan import ALWAYS, NEVER, Guard, both, either
 
 
 def points(assignments: Iterable[Assignment]) -> tuple[Key, ...]:
@@ -19,54 +20,73 @@ def _is_gradient(node: Expression) -> bool:
 
 
 class History:
-    """Tells which assignments of a run need a history.
+    """Tells when the assignments of a run need a history.
 
     Args:
         assignments: In the order of computation.
-        losses: What is differentiated.
-        moved: Models whose parameters get gradients.
+        losses: What is differentiated, and when.
+        moved: Models whose parameters get gradients, and when.
         sources: Values that gradients are taken with respect to.
     """
 
-    def __init__(self, assignments: Sequence[Assignment], losses: Collection[Key], moved: Collection[Key],
-                 sources: Collection[Key]):
-        wanted = set(losses)
-        flows = {id(a): flow.gradient_sources(a) for a in assignments}
-        differentiating = {id(a) for a in assignments if any(map(_is_gradient, walk(*a.stages)))}
+    def __init__(self, assignments: Sequence[Assignment], losses: Mapping[Key, Guard], moved: Mapping[Key, Guard],
+                 sources: Iterable[Key]):
+        self._moved = moved
+        self._moving: dict[Key, Guard] = dict.fromkeys(sources, ALWAYS)
+        self._wanted = dict(losses)
+        self._differentiating = {id(a) for a in assignments if any(map(_is_gradient, walk(*a.stages)))}
         for assignment in reversed(assignments):
-            if id(assignment) in differentiating or wanted.intersection(assignment.results):
-                wanted.update(flows[id(assignment)][0])
-        moving = self._moving = set(sources)
-        self._moved = set(moved)
-        self._wanted = wanted
-        self._having: set[int] = set(differentiating)
+            wanted = self._demand(assignment)
+            if wanted != NEVER:
+                for key in flow.gradient_sources(assignment)[0]:
+                    self._wanted[key] = either(self._wanted.get(key, NEVER), wanted)
+        self._stages: dict[int, tuple[Guard, ...]] = {}
         for assignment in assignments:
-            operands, callees = flows[id(assignment)]
-            if moving.intersection(operands) or any(callee.key in moved for callee in callees):
-                moving.update(assignment.results)
-                if wanted.intersection(assignment.results):
-                    self._having.add(id(assignment))
+            moving = self._motion(assignment)
+            for key in assignment.results:
+                self._moving[key] = either(self._moving.get(key, NEVER), moving[-1])
+            self._stages[id(assignment)] = tuple(map(both, moving, self._wants(assignment)))
 
-    def has(self, assignment: Assignment) -> bool:
-        """Says whether the results of an assignment need a history."""
-        return id(assignment) in self._having
+    def stages(self, assignment: Assignment) -> tuple[Guard, ...]:
+        """Returns when the result of each stage of an assignment needs a history."""
+        return self._stages[id(assignment)]
 
     def is_wanted(self, assignment: Assignment) -> bool:
-        """Says whether gradients flow to the results of an assignment."""
-        return bool(self._wanted.intersection(assignment.results))
+        """Says whether gradients may flow to the results of an assignment."""
+        return self._of_results(assignment) != NEVER
 
-    def stages_without(self, assignment: Assignment) -> int:
-        """Returns how many stages at the start of an assignment need none, although its results do."""
-        if not self.has(assignment):
-            return 0
-        stages = [list(flow.differentiable(stage)) for stage in assignment.stages]
-        count = next((i for i, nodes in enumerate(stages) if any(map(self._moves, nodes))), 0)
-        # What a stage does not differentiate with respect to the one before needs none before it.
-        cuts = [i for i, nodes in enumerate(stages) if i and not any(isinstance(n, Previous) for n in nodes)]
-        return max([count, *cuts])
+    def _of_results(self, assignment: Assignment) -> Guard:
+        guard = NEVER
+        for key in assignment.results:
+            guard = either(guard, self._wanted.get(key, NEVER))
+        return guard
 
-    def _moves(self, node: Expression) -> bool:
+    def _demand(self, assignment: Assignment) -> Guard:
+        """Returns when gradients flow through an assignment: always, if it takes some itself."""
+        return ALWAYS if id(assignment) in self._differentiating else self._of_results(assignment)
+
+    def _wants(self, assignment: Assignment) -> list[Guard]:
+        """Returns when gradients flow to the result of each stage; what a stage does not differentiate gets none."""
+        wanted = [self._demand(assignment)]
+        for stage in reversed(assignment.stages[1:]):
+            passes = id(assignment) in self._differentiating or any(
+                isinstance(node, Previous) for node in flow.differentiable(stage))
+            wanted.append(wanted[-1] if passes else NEVER)
+        return wanted[::-1]
+
+    def _motion(self, assignment: Assignment) -> list[Guard]:
+        """Returns when something that is moved stands upstream of the result of each stage."""
+        found: list[Guard] = []
+        for stage in assignment.stages:
+            guard = NEVER
+            for node in flow.differentiable(stage):
+                guard = either(guard, found[-1] if isinstance(node, Previous) and found else self._moves(node))
+            found.append(guard)
+        return found
+
+    def _moves(self, node: Expression) -> Guard:
         if isinstance(node, Reference):
-            return node.key in self._moving
-        return _is_gradient(node) or (isinstance(node, Apply) and isinstance(node.callee, ModelName)
-                                      and node.callee.key in self._moved)
+            return self._moving.get(node.key, NEVER)
+        if isinstance(node, Apply) and isinstance(node.callee, ModelName):
+            return self._moved.get(node.callee.key, NEVER)
+        return ALWAYS if _is_gradient(node) else NEVER

@@ -42,19 +42,22 @@ class Operation:
     """An assignment of a run.
 
     Attributes:
-        has_history: Whether gradients may be asked of its results.
-        stages_without: How many of its first stages need no history even so.
+        history: When the result of each stage needs a history, so that gradients may be asked of it.
         is_wanted: Whether gradients flow to its results; those that it takes itself are differentiated again then.
         guard: When it is computed.
         stack: Operations next to each other of the same number run as one; None for one by itself.
     """
 
     assignment: Assignment
-    has_history: bool = True
+    history: tuple[Guard, ...]
     guard: Guard = ALWAYS
-    stages_without: int = 0
     is_wanted: bool = True
     stack: Optional[int] = None
+
+    @property
+    def has_history(self) -> bool:
+        """Whether gradients may ever be asked of its results."""
+        return self.history[-1] != NEVER
 
 
 class Draw(NamedTuple):
@@ -226,12 +229,17 @@ def _step(step: Step) -> dict[str, Any]:
         return {} if guard == ALWAYS else {'when': [[conditions[i] for i in sorted(case)]
                                                     for case in sorted(guard, key=sorted)]}
 
+    def history(one: Operation) -> dict[str, Any]:
+        guard = one.history[-1]
+        return {'history': guard != NEVER, **({} if guard in (NEVER, one.guard) else {'history when': when(guard)['when']}
+                                              if guard != ALWAYS else {})}
+
     return {
         'name': step.name,
         'runs': step.kind or 'once',
         'draws': [{draw.kind: draw.name, **({'again': True} if draw.again else {}), **when(draw.guard)}
                   for draw in step.draws],
-        'forward': [{'values': _names(one.assignment), 'history': one.has_history, **when(one.guard)}
+        'forward': [{'values': _names(one.assignment), **history(one), **when(one.guard)}
                     for one in step.forward],
         'metrics': [{'values': _names(one.assignment), **when(one.guard)} for one in step.metrics],
         'backward': [{'losses': [{'loss': str(loss), 'weight': weight, **when(guard)}
@@ -242,6 +250,8 @@ def _step(step: Step) -> dict[str, Any]:
         'updates': [{'optimizer': name, **when(guard)} for name, guard in step.updates],
         'reports': [{'value': str(key), **when(guard)} for key, guard in step.reports],
         'quiet': [str(model) for model, _ in step.quiet],
+        'takes over': [{'values': _names(one.operation.assignment), 'step': one.step} for one in step.reused],
+        'hands on': list(map(str, step.handed)),
     }
 
 

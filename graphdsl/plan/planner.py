@@ -7,7 +7,7 @@ from __future__ import annotations
 from typing import Iterable, Mapping, Sequence
 
 from graphdsl.semantics import flow
-from graphdsl.semantics.computation import Key, Reference, walk
+from graphdsl.semantics.computation import Assignment, Key, Reference, walk
 from graphdsl.semantics.graph import Graph
 from graphdsl.semantics.graph import Step as CheckedStep
 from graphdsl.semantics.needs import Needs, steps_of, streams_read, terms_of
@@ -128,7 +128,7 @@ class _StepPlanner:
         extra, reported = self._computed_metrics(metrics)
         reached = {loss: models for loss, models in reached.items() if loss in self._losses}
         backward = passes_by_loss(self._demands, reached, self._graph.optimizers)
-        forward = tuple(Operation(a, guard=self.guards[a.results[0]]) for a in self._forward)
+        forward = tuple(_with_history(a, self.guards[a.results[0]]) for a in self._forward)
         read = {key for change in self._graph.nexts for key in self._needs.leaves(change.expression)}
         kept = tuple(Report(key, self.guards[key]) for key in sorted(read) if key in self.guards)
         step = self._step
@@ -147,7 +147,7 @@ class _StepPlanner:
         guards = guarded(wanted, needed)
         for key, guard in guards.items():
             self.guards.setdefault(key, guard)
-        return (tuple(Operation(a, guard=guards[a.results[0]]) for a in needed),
+        return (tuple(_with_history(a, guards[a.results[0]]) for a in needed),
                 tuple(Report(metric, guard) for metric, guard in wanted.items()))
 
     def _present(self, metric: Key) -> Guard:
@@ -160,3 +160,7 @@ class _StepPlanner:
             elif key in self._needs.maker:
                 pending.extend(self._needs.maker[key].operands)
         return found
+
+
+def _with_history(assignment: Assignment, guard: Guard) -> Operation:
+    return Operation(assignment, (ALWAYS,) * len(assignment.stages), guard)

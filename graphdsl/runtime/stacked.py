@@ -5,45 +5,94 @@ ten classes is then a sum of ten long rows, several times as fast.
 """
 from __future__ import annotations
 
-from typing import Any, Iterator, Optional, Sequence
+from typing import Any, Sequence
 
 import chainer
 import chainer.functions as F
 import chainer.links as L
 import numpy
 from chainer.backend import get_array_module
-from chainer.utils import force_array, type_check
+from chainer.utils import type_check
 
 from graphdsl.runtime.arrays import array
 
 _IGNORED = -1
-# Elements of weights that are copied into one matrix. To copy more takes longer than a product for each head.
-_BLOCK = 2 ** 18
+# Elements of weights that are copied into one matrix. To copy more takes longer than the calls that it saves.
+_MOST_COPIED = 2 ** 18
+
+
+class Stack:
+    """Values of N heads.
+
+    Args:
+        whole (chainer.Variable): All of them, with their history, of the shape (batch, N, ...), or of losses (N,).
+        axis (int): Where the heads are.
+    """
+
+    def __init__(self, whole: chainer.Variable, axis: int = 1):
+        self.whole = whole
+        self._values = whole.array if axis == 0 else whole.array.swapaxes(0, 1)
+
+    def __len__(self) -> int:
+        return len(self._values)
+
+    def __getitem__(self, i: int) -> chainer.Variable:
+        """Returns the value of a head, of the shape (batch, ...), without its history."""
+        return chainer.Variable(self._values[i, ...], requires_grad=False)
+
+
+class Heads(Stack):
+    """Values of N linear links.
+
+    Args:
+        whole (chainer.Variable): As of :class:`Stack`.
+        weights: What to differentiate with respect to: all weights as one variable, and all biases.
+        links: The links, in the same order.
+    """
+
+    def __init__(self, whole: chainer.Variable, weights: Sequence[chainer.Variable], links: Sequence[L.Linear]):
+        super().__init__(whole)
+        self.weights = weights
+        self._links = links
+
+    def share_gradients(self) -> None:
+        """Gives every link its part of the gradients."""
+        for name, weight in zip(('W', 'b'), self.weights):
+            parts = weight.grad.reshape(len(self._links), -1, *weight.shape[1:])
+            for link, part in zip(self._links, parts):
+                getattr(link, name).grad = part
+
+
+class SeparateHeads(Heads):
+    """Values of N linear links that run by themselves."""
+
+    def __init__(self, x: Any, links: Sequence[L.Linear]):
+        whole = F.stack([link(x) for link in links], axis=1)
+        super().__init__(whole, [parameter for link in links for parameter in link.params()], links)
+
+    def share_gradients(self) -> None:
+        """Does nothing: the gradients are where they belong."""
 
 
 class _Stacked(chainer.FunctionNode):
-    """A function whose backward pass runs on bare arrays, and can't be differentiated."""
+    """A function of one output whose backward pass runs on bare arrays, and can't be differentiated."""
 
     def backward(self, indexes, grad_outputs):
         if chainer.config.enable_backprop:
             raise RuntimeError(f'{self.label} cannot be differentiated twice')
-        gradients = self.gradients(indexes, [None if g is None else g.array for g in grad_outputs])
-        return tuple([None if g is None else chainer.Variable(g, requires_grad=False) for g in gradients])
+        gradients = self.gradients(indexes, grad_outputs[0].array)
+        return tuple([chainer.Variable(g, requires_grad=False) for g in gradients])
 
-    def gradients(self, indexes: Sequence[int], slopes: Sequence[Optional[Any]]) -> Sequence[Optional[Any]]:
-        """Returns the gradients of the inputs at some indexes, as arrays.
-
-        Args:
-            indexes: Of inputs.
-            slopes: Gradients of the outputs, None for zero.
-        """
+    def gradients(self, indexes: Sequence[int], gy: Any) -> Sequence[Any]:
+        """Returns the gradients of the inputs at some indexes, as arrays."""
         raise NotImplementedError
 
 
 class StackedLinear(_Stacked):
     """N linear functions of one input.
 
-    The inputs are the minibatch, N weights and N biases, or no biases.
+    The inputs have the shapes (batch, in), (N * out, in) and, if there is a bias, (N * out,); the output has the shape
+    (batch, N, out).
 
     Args:
         count (int): N.
@@ -58,38 +107,24 @@ class StackedLinear(_Stacked):
                           x.shape[1] == weight.shape[1])
 
     def forward(self, inputs):
-        x, weights, biases = inputs[0], inputs[1:self.count + 1], inputs[self.count + 1:]
-        self.retain_inputs(tuple(range(self.count + 1)))
-        y = _joined([_joined(weights[block]).dot(x.T) for block in self._blocks(weights)]).astype(x.dtype, copy=False)
-        if biases:
-            y += _joined(biases)[:, None]
+        x, weight, *bias = inputs
+        self.retain_inputs((0, 1))
+        y = weight.dot(x.T).astype(x.dtype, copy=False)
+        if bias:
+            y += bias[0][:, None]
         return y.reshape(self.count, -1, len(x)).transpose(2, 0, 1),
 
-    def gradients(self, indexes, slopes):
-        x, *weights = [v.array for v in self.get_retained_inputs()]
-        gy = slopes[0].transpose(1, 2, 0)
-        found: dict[int, Any] = {}
-        for block in self._blocks(weights):
-            rows = gy[block].reshape(-1, len(x))
-            if 0 in indexes:
-                gx = rows.T.dot(_joined(weights[block])).astype(x.dtype, copy=False)
-                found[0] = found[0] + gx if 0 in found else gx
-            if any(block.start < i <= block.stop for i in indexes):
-                gw = rows.dot(x).astype(weights[0].dtype, copy=False)
-                found.update(enumerate(gw.reshape(-1, *weights[0].shape), block.start + 1))
-        if indexes[-1] > self.count:
-            found.update(enumerate(gy.sum(axis=2), self.count + 1))
-        return [found[i] for i in indexes]
-
-    def _blocks(self, weights: Sequence[Any]) -> Iterator[slice]:
-        """Yields the heads that share a product."""
-        step = max(1, _BLOCK // weights[0].size)
-        for i in range(0, self.count, step):
-            yield slice(i, min(i + step, self.count))
+    def gradients(self, indexes, gy):
+        x, weight = [v.array for v in self.get_retained_inputs()]
+        rows = gy.transpose(1, 2, 0).reshape(-1, len(x))
+        found = {0: lambda: rows.T.dot(weight).astype(x.dtype, copy=False),
+                 1: lambda: rows.dot(x).astype(weight.dtype, copy=False),
+                 2: lambda: rows.sum(axis=1)}
+        return [found[i]() for i in indexes]
 
 
 class StackedSoftmaxCrossEntropy(_Stacked):
-    """Softmax cross entropies of N heads, of predictions of the shape (batch, N, classes); there are N outputs.
+    """Softmax cross entropies of N heads, of predictions of the shape (batch, N, classes).
 
     Args:
         t: Labels of the shape (batch, N); -1 is ignored.
@@ -119,17 +154,17 @@ class StackedSoftmaxCrossEntropy(_Stacked):
         self._e, self._total, self._valid = e, total, valid
         dtype = numpy.float32 if x.dtype == numpy.float16 else x.dtype
         self._share = (1 / xp.maximum(valid.sum(axis=0), 1)).astype(dtype)
-        return _scalars((-self._share * log_p.sum(axis=0, dtype=dtype)).astype(x.dtype, copy=False))
+        return (-self._share * log_p.sum(axis=0, dtype=dtype)).astype(x.dtype, copy=False),
 
-    def gradients(self, indexes, slopes):
-        scale = (self._valid * (_vector(slopes, self._e) * self._share)).astype(self._e.dtype, copy=False)
+    def gradients(self, indexes, gy):
+        scale = (self._valid * (gy * self._share)).astype(gy.dtype, copy=False)
         gx = self._e * (scale / self._total)[:, :, None]
         gx[self._labelled] -= scale
         return gx,
 
 
 class StackedMeanSquaredError(_Stacked):
-    """Mean squared errors of N heads: of predictions of the shape (batch, N, ...), and N targets; N outputs."""
+    """Mean squared errors of N heads: of predictions of the shape (batch, N, ...) and N targets."""
 
     def check_type_forward(self, in_types):
         x, t = in_types[:2]
@@ -138,56 +173,18 @@ class StackedMeanSquaredError(_Stacked):
 
     def forward(self, inputs):
         x, *targets = inputs
-        axes = (0, *range(2, x.ndim))
         self._difference = x - get_array_module(x).stack(targets, axis=1)
-        total = (self._difference ** 2).sum(axis=axes)
-        return _scalars((total / targets[0].size).astype(x.dtype, copy=False))
+        total = (self._difference ** 2).sum(axis=(0, *range(2, x.ndim)))
+        return (total / targets[0].size).astype(x.dtype, copy=False),
 
-    def gradients(self, indexes, slopes):
-        gx = self._difference
-        scale = _vector(slopes, gx) * (2 * gx.shape[1] / gx.size)
-        gx = gx * scale.astype(gx.dtype, copy=False).reshape(1, -1, *[1] * (gx.ndim - 2))
+    def gradients(self, indexes, gy):
+        difference = self._difference
+        scale = (gy * (2 * len(gy) / difference.size)).astype(gy.dtype, copy=False)
+        gx = difference * scale.reshape(-1, *[1] * (difference.ndim - 2))
         return [gx if i == 0 else -gx[:, i - 1] for i in indexes]
 
 
-class Stack:
-    """Values of N heads.
-
-    Args:
-        whole (chainer.Variable): All of them, of the shape (batch, N, ...).
-    """
-
-    def __init__(self, whole: chainer.Variable):
-        self.whole = whole
-
-    def __len__(self) -> int:
-        return self.whole.shape[1]
-
-    def __getitem__(self, i: int) -> chainer.Variable:
-        """Returns the value of a head, of the shape (batch, ...)."""
-        if i >= len(self):
-            raise IndexError(i)
-        if chainer.config.enable_backprop and self.whole.requires_grad:
-            return self.whole[:, i]
-        return chainer.Variable(self.whole.array[:, i], requires_grad=False)
-
-
-def _joined(arrays: Sequence[Any]) -> Any:
-    return arrays[0] if len(arrays) == 1 else get_array_module(*arrays).concatenate(arrays)
-
-
-def _scalars(values: Any) -> tuple[Any, ...]:
-    """Returns the elements of an array as arrays without axes."""
-    return tuple(values[i, ...] for i in range(len(values)))
-
-
-def _vector(slopes: Sequence[Optional[Any]], like: Any) -> Any:
-    """Puts gradients of outputs without axes into one array, zeros where there are none."""
-    xp = get_array_module(like)
-    return xp.stack([xp.zeros((), like.dtype) if g is None else g for g in slopes])
-
-
-def stacked_linear(x: Any, links: Sequence[L.Linear]) -> Sequence[chainer.Variable]:
+def stacked_linear(x: Any, links: Sequence[L.Linear]) -> Heads:
     """Applies linear links of the same sizes to one input.
 
     Args:
@@ -195,47 +192,45 @@ def stacked_linear(x: Any, links: Sequence[L.Linear]) -> Sequence[chainer.Variab
         links: N links, all with or all without a bias. What is uninitialized takes the size of ``x``.
 
     Returns:
-        N variables of the shape (batch, out), which can't be differentiated twice. As arguments of the functions below
-        they are not taken apart.
+        N values of the shape (batch, out), which can't be differentiated twice.
     """
-    if any(link.local_link_hooks for link in links):
-        return [link(x) for link in links]
-    if x.ndim > 2:
-        x = F.reshape(x, (len(x), -1))
+    size = int(numpy.prod(x.shape[1:]))
     for link in links:
         if link.W.array is None:
-            link._initialize_params(x.shape[-1])
-    biases = [link.b for link in links if link.b is not None]
-    return Stack(StackedLinear(len(links)).apply((x, *(link.W for link in links), *biases))[0])
+            link._initialize_params(size)
+    if any(link.local_link_hooks for link in links) or len(links) * links[0].W.size > _MOST_COPIED:
+        return SeparateHeads(x, links)
+    xp = get_array_module(links[0].W.array)
+    weights = [chainer.Variable(xp.concatenate([link.W.array for link in links]))]
+    if links[0].b is not None:
+        weights.append(chainer.Variable(xp.concatenate([link.b.array for link in links])))
+    x = F.reshape(x, (len(x), -1)) if x.ndim > 2 else x
+    return Heads(StackedLinear(len(links)).apply((x, *weights))[0], weights, links)
 
 
-def stacked_softmax_cross_entropy(xs: Sequence[Any], t: Any) -> list[chainer.Variable]:
+def stacked_softmax_cross_entropy(ys: Stack, t: Any) -> Stack:
     """Computes the softmax cross entropy of every head.
 
     Args:
-        xs: N variables or arrays of the shape (batch, classes).
+        ys: N predictions of the shape (batch, classes).
         t: Labels of the shape (batch, N), or a list of N arrays of the shape (batch,); -1 is ignored.
 
     Returns:
-        N variables without axes, which can't be differentiated twice.
+        N losses, which can't be differentiated twice.
     """
     if isinstance(t, list):
         t = get_array_module(*t).stack([array(one) for one in t], axis=1)
-    return StackedSoftmaxCrossEntropy(array(t)).apply((_whole(xs),))
+    return Stack(StackedSoftmaxCrossEntropy(array(t)).apply((ys.whole,))[0], axis=0)
 
 
-def stacked_mean_squared_error(xs: Sequence[Any], ts: Sequence[Any]) -> list[chainer.Variable]:
+def stacked_mean_squared_error(ys: Stack, ts: Sequence[Any]) -> Stack:
     """Computes the mean squared error of every head.
 
     Args:
-        xs: N variables or arrays of one shape.
-        ts: N of the same shape.
+        ys: N predictions of one shape.
+        ts: N targets of the same shape.
 
     Returns:
-        N variables without axes, which can't be differentiated twice.
+        N losses, which can't be differentiated twice.
     """
-    return StackedMeanSquaredError().apply((_whole(xs), *ts))
-
-
-def _whole(xs: Sequence[Any]) -> chainer.Variable:
-    return xs.whole if isinstance(xs, Stack) else F.stack(xs, axis=1)
+    return Stack(StackedMeanSquaredError().apply((ys.whole, *ts))[0], axis=0)

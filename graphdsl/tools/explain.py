@@ -5,7 +5,7 @@ from typing import Iterable, Iterator, Sequence
 
 from graphdsl.semantics.computation import Key, Literal
 from graphdsl.plan.history import History
-from graphdsl.plan.plan import ALWAYS, BackwardPass, Guard, Operation, Plan, Step
+from graphdsl.plan.plan import ALWAYS, NEVER, BackwardPass, Guard, Operation, Plan, Step
 from graphdsl.tools.families import folded, sizes
 
 
@@ -50,9 +50,9 @@ class Explanation:
         operations = sorted([*(reused.operation for reused in step.reused), *step.forward],
                             key=lambda operation: self._positions[id(operation.assignment)])
         moved = {unit.model for units in one.units for unit in units}
-        history = History([operation.assignment for operation in operations], [term.loss for term in one.losses], moved,
-                          ())
-        stations = [name for operation in operations if history.has(operation.assignment)
+        history = History([operation.assignment for operation in operations],
+                          {term.loss: ALWAYS for term in one.losses}, dict.fromkeys(moved, ALWAYS), ())
+        stations = [name for operation in operations if history.stages(operation.assignment)[-1] != NEVER
                     for name in (*map(str, operation.assignment.models), *map(str, operation.assignment.results))]
         return ' -> '.join(folded(stations, {**self._models, **self._values}))
 
@@ -91,6 +91,10 @@ class Explanation:
             yield f'{self._results(upstream)}: no history, nothing that it comes from is moved here'
         if unwanted:
             yield f'{self._results(unwanted)}: no history, no gradient passes it'
+        for one in step.forward:
+            for model, guard in zip(one.assignment.models, one.history):
+                if guard not in (ALWAYS, NEVER, one.guard):
+                    yield f'{model}: a history only{self._when(step, guard)[1:]}'
         reported = [one for one in step.metrics if not one.has_history and not one.assignment.is_number]
         if reported:
             yield f'{self._results(reported)}: no history, computed for reports alone'

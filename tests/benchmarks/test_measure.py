@@ -29,7 +29,7 @@ def test_nodes_of_one_layer():
     assert nodes == (2, 2, 1 + 3)      # the gradient of a sum is broadcast
 
 
-@pytest.mark.parametrize('name, backward', [('usual', 2 * 11), ('ours', 9 + 2 * 2)])
+@pytest.mark.parametrize('name, backward', [('usual', 2 * 11), ('without', 9 + 2 * 2)])
 def test_nodes_of_two_heads(name, backward):
     """A loss passes 9 nodes of the trunk and 2 of its head."""
     program, = (p for p in PROGRAMS if p.name == 'strips-cnn-2')

@@ -5,7 +5,7 @@ import collections
 import contextlib
 import functools
 from pathlib import Path
-from typing import Any, Callable, Iterator, Mapping
+from typing import Any, Callable, Iterator, Mapping, Sequence
 
 import chainer
 import numpy
@@ -32,16 +32,17 @@ def in_order(dataset, batch: int = 8) -> SerialIterator:
     return SerialIterator(dataset, batch, shuffle=False)
 
 
-def compile_float64(name: str, **params: Any) -> graphdsl.CompiledGraph:
+def compile_float64(name: str, no_passes: Sequence[str] = (), **params: Any) -> graphdsl.CompiledGraph:
     """Compiles an example with every float32 of it made float64; needs the fixture ``float64``.
 
     Args:
         name: Name of the file in ``examples``, without its ending.
+        no_passes: Optimisations to leave out.
         params: Values of its params.
     """
     text = (EXAMPLES / f'{name}.graph').read_text(encoding='utf-8').replace('float32', 'float64')
     numpy.random.seed(0)
-    return graphdsl.compile(text, params=params)
+    return graphdsl.compile(text, params=params, no_passes=no_passes)
 
 
 def copy_weights(graph: graphdsl.CompiledGraph, models: Mapping[str, chainer.Link]) -> None:

@@ -33,6 +33,7 @@ class Case(NamedTuple):
     passes: tuple[Pass, ...]
     params: dict[str, Any] = {}
     streams: Callable[[], Any] = lambda: in_order(digits())
+    no_passes: tuple[str, ...] = ()
 
 
 def strips(count: int) -> TupleDataset:
@@ -49,7 +50,9 @@ def other_digits() -> SubDataset:
 def of_strips(count: int) -> Case:
     losses = ' '.join(f'digit[{i}]' for i in range(count))
     models = ' '.join(f'head[{i}]' for i in range(count))
-    return Case('strips', (Pass(losses, f'trunk {models}'),), {'count': count}, lambda: in_order(strips(count)))
+    # One by one: what heads share when they are stacked is counted below.
+    return Case('strips', (Pass(losses, f'trunk {models}'),), {'count': count}, lambda: in_order(strips(count)),
+                no_passes=('stacking',))
 
 
 KL = Pass('kl', 'trunk head')
@@ -92,7 +95,7 @@ def setting(monkeypatch):
 def run(name: str) -> tuple[Recording, list]:
     """Records an iteration of an example; returns the record and the differentiations that its file asks for."""
     case = CASES[name]
-    graph = compile_float64(case.name, **case.params)
+    graph = compile_float64(case.name, case.no_passes, **case.params)
     record = second_iteration(graph.updater(case.streams(), seed=0, length=(10, 'iteration')))
     return record, list(differentiations(record, case.passes, graph.models))
 
@@ -135,16 +138,14 @@ def test_what_runs_is_of_use(name):
     assert not labels(call.function for i, call in enumerate(record.forward) if i not in found)
 
 
-@cases({'dcgan': 'the generator step: all of `generator(z)`; `apart`: expand_dims(x, 1), expand_dims(fake, 0)',
-        'cyclegan': 'the judge step: y = 1 - v'})
+@cases()
 def test_no_value_is_computed_twice(name):
     """Within a run and from one step to the next."""
     record, _ = run(name)
     assert not repeated(record.forward)
 
 
-@cases({'finetune, frozen': 'all of the trunk, which is run with history whether it is thawed or not',
-        'feature_matching': 'mean(h, axis=0) in `matching`, which moves the generator alone'})
+@cases({'feature_matching': 'mean(h, axis=0) in `matching`, which moves the generator alone'})
 def test_history_is_kept_of_what_is_differentiated(name):
     """History is memory: none that leads to parameters is kept where no gradient flows."""
     record, wanted = run(name)
@@ -183,6 +184,20 @@ def test_gradients_are_taken_of_inputs_on_a_path(name):
     record, wanted = run(name)
     ran = labels(call.function for call in record.derivatives)
     assert ran == sum((derivatives(*one) for one in wanted), Counter())
+
+
+@pytest.mark.parametrize('count', [2, 5])
+def test_stacked_heads_share_what_they_run(count):
+    """Of all heads, one function for their layers and one for their losses, forward and backward."""
+    separate, _ = run(f'strips, {count} heads')
+    stacked = second_iteration(compile_float64('strips', count=count).updater(in_order(strips(count)), seed=0))
+    heads = Counter({'LinearFunction': count, 'SoftmaxCrossEntropy': count})
+    as_one = Counter({'StackedLinear': 1, 'StackedSoftmaxCrossEntropy': 1})
+    assert labels(call.function for call in stacked.forward) == \
+        labels(call.function for call in separate.forward) - heads + as_one
+    assert labels(visit.function for visit in stacked.visits) == \
+        labels(visit.function for visit in separate.visits) - heads + as_one
+    assert not repeated(stacked.forward)
 
 
 def test_the_count_finds_waste():

@@ -123,9 +123,8 @@ def test_every_node_is_visited_backward_once(count):
 @pytest.mark.parametrize('count', [2, 5, 16])
 def test_stacked_heads_are_two_nodes(count):
     """Whatever the number of heads: 9 nodes of the trunk, one of all heads and one of all losses."""
-    graph, ran, losses = record(NINE_NODES, no_passes=(), count=count)
-    assert Counter(ran.backward) == Counter(differentiable(losses.values(), graph.models.values()))
-    assert len(ran.backward) == 9 + 2
+    _, ran, losses = record(NINE_NODES, no_passes=(), count=count)
+    assert len(losses) == count and len(ran.backward) == len(set(ran.backward)) == 9 + 2
     ran = labels(ran.forward)
     assert ran['LinearFunction'] == ran['StackedLinear'] == ran['StackedSoftmaxCrossEntropy'] == 1
 

@@ -5,10 +5,11 @@ A frozen trunk keeps nothing for a backward pass, nor does the generator in the 
 from __future__ import annotations
 
 from dataclasses import replace
+
 from graphdsl.semantics.computation import Assignment, Key
 from graphdsl.semantics.needs import Needs
 from graphdsl.plan.history import History, points
-from graphdsl.plan.plan import Operation, Plan, Step
+from graphdsl.plan.plan import ALWAYS, NEVER, Guard, Operation, Plan, Step, either
 
 
 def cut(plan: Plan) -> Plan:
@@ -28,26 +29,34 @@ def cut(plan: Plan) -> Plan:
         forward = [_cut(one, history) for one in step.forward]
         steps.append(replace(
             step, reused=reused,
-            forward=tuple(_for_both(one, taken[step.name].get(id(one.assignment), one)) for one in forward),
-            metrics=tuple(replace(one, has_history=False) for one in step.metrics)))
+            forward=tuple(_for_both(one, taken[step.name][id(one.assignment)])
+                          if id(one.assignment) in taken[step.name] else one for one in forward),
+            metrics=tuple(replace(one, history=(NEVER,) * len(one.history)) for one in step.metrics)))
     return replace(plan, steps=tuple(reversed(steps)))
 
 
 def _history(step: Step, assignments: list[Assignment], needs: Needs) -> History:
-    differentiated = {term.loss for one in step.backward for term in one.losses}
-    losses = differentiated | {report.key for report in step.reports if needs.root(report.key) in differentiated}
-    moved: set[Key] = {unit.model for one in step.backward for units in (*one.units, one.unused) for unit in units}
+    losses: dict[Key, Guard] = {}
+    moved: dict[Key, Guard] = {}
+    for one in step.backward:
+        for loss, _, guard in one.losses:
+            losses[loss] = either(losses.get(loss, NEVER), guard)
+        for (_, guard), units in zip(one.optimizers, one.units):
+            for unit in units:
+                moved[unit.model] = either(moved.get(unit.model, NEVER), guard)
+        moved.update({unit.model: ALWAYS for unit in one.unused})
+    # Of two names of one value, either is differentiated.
+    losses.update({report.key: losses[needs.root(report.key)] for report in step.reports
+                   if needs.root(report.key) in losses})
     return History(assignments, losses, moved, points(assignments))
 
 
 def _cut(one: Operation, history: History) -> Operation:
-    return replace(one, has_history=history.has(one.assignment), is_wanted=history.is_wanted(one.assignment),
-                   stages_without=history.stages_without(one.assignment))
+    return replace(one, history=history.stages(one.assignment), is_wanted=history.is_wanted(one.assignment))
 
 
 def _for_both(one: Operation, other: Operation) -> Operation:
-    """Returns an operation with the history that either of two steps needs."""
-    if not (one.has_history and other.has_history):
-        return one if one.has_history else replace(other, guard=one.guard)
-    return replace(one, is_wanted=one.is_wanted or other.is_wanted,
-                   stages_without=min(one.stages_without, other.stages_without))
+    """Returns an operation of the first of two steps with the history that either needs."""
+    # What holds in the other step can't be told yet.
+    later = [NEVER if guard == NEVER else ALWAYS for guard in other.history]
+    return replace(one, history=tuple(map(either, one.history, later)), is_wanted=one.is_wanted or other.is_wanted)

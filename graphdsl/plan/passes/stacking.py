@@ -1,10 +1,14 @@
 """Stacking: parallel heads run as one matrix product, and their losses as one evaluation.
 
 Small heads cost their calls more than their arithmetic. Each stays a model with weights and an optimizer of its own.
+What is stacked is a family of linear models on one value with a loss each, where nothing else is differentiated through
+either and all get their gradients from one pass.
 """
 from __future__ import annotations
 
 import heapq
+import itertools
+from collections import Counter
 from dataclasses import replace
 from typing import Hashable, Iterable, Iterator, Mapping, Optional, Sequence
 
@@ -13,7 +17,7 @@ from graphdsl.semantics.computation import (
 from graphdsl.semantics.graph import Graph
 from graphdsl.semantics.repeatable import is_repeatable
 from graphdsl.plan.history import points
-from graphdsl.plan.plan import Operation, Plan, Step
+from graphdsl.plan.plan import ALWAYS, BackwardPass, Operation, Plan, Step
 
 #: Functions of Chainer, called with a prediction and its target, that are evaluated for several heads at once.
 LOSSES = frozenset({'mean_squared_error', 'softmax_cross_entropy'})
@@ -31,8 +35,8 @@ def stacking(plan: Plan) -> Plan:
 
 
 def _stacked(step: Step, graph: Graph) -> tuple[Operation, ...]:
-    if points(one.assignment for one in step.forward):
-        return step.forward  # A gradient may be differentiated again, which what is stacked can't be.
+    if not _is_plain(step):
+        return step.forward
     chains = {model.key: model.chain for model in graph.models}
     is_free = [is_repeatable(one.assignment, chains) for one in step.forward]
     found = step.forward
@@ -45,31 +49,54 @@ def _stacked(step: Step, graph: Graph) -> tuple[Operation, ...]:
     return found
 
 
+def _is_plain(step: Step) -> bool:
+    """Says whether each run differentiates the same, once for each optimizer, and nothing twice."""
+    passes = step.backward
+    names = [name for one in passes for name, _ in one.optimizers]
+    guards = [guard for one in passes for guard in (*(g for _, _, g in one.losses), *(g for _, g in one.optimizers))]
+    return (step.kind in (None, 'repeat') and len(set(names)) == len(names) and all(g == ALWAYS for g in guards)
+            and not any(one.unused for one in passes) and not points(one.assignment for one in step.forward))
+
+
 def _candidates(step: Step, graph: Graph) -> Iterator[tuple[Group, Group]]:
     """Yields families of heads, and the losses that are all that is differentiated of them."""
     chains = {model.key: model.chain for model in graph.models if not model.is_frozen}
     operations = step.forward
-    families: dict[str, int] = {}
-    for assignment in step.assignments:
-        for key in assignment.results:
-            families[key.base] = families.get(key.base, 0) + 1
+    families = Counter(key.base for assignment in step.assignments for key in assignment.results)
+    users: dict[Key, list[int]] = {}
+    for i, one in enumerate(operations):
+        for key in (*one.assignment.operands, *one.assignment.models):
+            users.setdefault(key, []).append(i)
     for heads in _groups((_head(one.assignment, chains), i, one) for i, one in enumerate(operations)):
         values = [operations[i].assignment.results[0] for i in heads]
-        link = linear_of(chains[as_call(operations[heads[0]].assignment).callee.key])
-        if not _is_family(values, families) or set(values) & set(step.handed) or \
-                len(heads) * _outputs(link) > _MOST_OUTPUTS:
+        models = [operations[i].assignment.models[0] for i in heads]
+        using = sorted({i for value in values for i in users.get(value, ())})
+        found = _groups((_loss(operations[i].assignment, values), i, operations[i]) for i in using)
+        if len(found) != 1 or any(operations[i].has_history for i in using if i not in found[0]):
             continue
-        using = [i for i, one in enumerate(operations) if not set(values).isdisjoint(one.assignment.operands)]
-        losses = [group for group in _groups((_loss(operations[i].assignment, values), i, operations[i])
-                                             for i in using) if len(group) == len(heads)]
-        if len(losses) == 1 and not any(operations[i].has_history for i in using if i not in losses[0]):
-            yield heads, losses[0]
+        losses = [operations[i].assignment.results[0] for i in found[0]]
+        kept = {i for loss in losses for i in users.get(loss, ()) if operations[i].has_history}
+        outputs = len(heads) * _outputs(linear_of(chains[models[0]]))
+        if (_is_family(values, families) and _is_family(losses, families) and len(losses) == len(values)
+                and not kept and set(step.handed).isdisjoint([*values, *losses]) and outputs <= _MOST_OUTPUTS
+                and all(len(users[model]) == 1 for model in models)
+                and all(_is_whole(one, models, losses) for one in step.backward)):
+            yield heads, found[0]
+
+
+def _is_whole(one: BackwardPass, models: Sequence[Key], losses: Sequence[Key]) -> bool:
+    """Says whether a pass differentiates all losses alike or none, and moves all heads as a whole or none."""
+    weights = {term.loss: term.weight for term in one.losses}
+    terms = [weights.get(loss) for loss in losses]
+    units = [unit for unit in itertools.chain(*one.units) if unit.model in set(models)]
+    return len(set(terms)) == 1 and (not units or (
+        terms[0] is not None and len(units) == len(models) and not any(unit.path for unit in units)))
 
 
 def _is_family(values: Sequence[Key], families: Mapping[str, int]) -> bool:
     """Says whether values are a whole family, counted from 0."""
     base = values[0].base
-    return families[base] == len(values) and values == [Key(base, (i,)) for i in range(len(values))]
+    return families[base] == len(values) and list(values) == [Key(base, (i,)) for i in range(len(values))]
 
 
 def _groups(found: Iterable[tuple[Optional[Hashable], int, Operation]]) -> list[Group]:
