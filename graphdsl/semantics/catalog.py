@@ -207,6 +207,7 @@ def call_problem(thing: Callable, arguments: int, keywords: Iterable[str], calle
     return None
 
 
+@functools.lru_cache(maxsize=None)
 def parameter_of(name: str, position: int) -> str:
     """Returns what a function's argument at some position is: ``'array'``, ``'list'`` or ``'other'``."""
     parameters = list(_signature(members('functions')[name]).parameters.values())

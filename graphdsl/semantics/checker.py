@@ -18,7 +18,7 @@ from graphdsl.semantics.optimizers import declare
 from graphdsl.semantics.resolve import Resolver
 from graphdsl.semantics.runs import check_runs
 from graphdsl.semantics.scope import Names, Scope, allowed, bound_twice
-from graphdsl.semantics.unroll import Turn, expected, unroll
+from graphdsl.semantics.unroll import expected, unroll
 from graphdsl.diagnostics import Diagnostic, Mistake, Place, Span, in_order
 from graphdsl.syntax import nodes
 
@@ -50,7 +50,7 @@ class _Checker:
         self.permitted = permitted
         self.diagnostics: list[Diagnostic] = []
         self.failed = False
-        self.turns: list[Turn] = []
+        self.statements: list[tuple[Any, Resolver]] = []
         self.values = Names('value', expected=expected(tree, 'value'))
         self.models = Names('model', expected=expected(tree, 'model'))
         self.optimizers = Names('optimizer')
@@ -89,7 +89,7 @@ class _Checker:
         turns = self.attempt(unroll, self.tree, self.resolver, self.report)
         if turns is None:
             return None
-        self.turns = turns
+        self.statements = [(turn.statement, self.resolver.within(turn.numbers)) for turn in turns]
         self._refuse_unknown()
 
         streams = self._streams()
@@ -122,8 +122,7 @@ class _Checker:
 
     def _all(self, *types: type) -> list[tuple[Any, Resolver]]:
         """Returns the statements of some types, each with the resolver of its turn."""
-        return [(turn.statement, self.resolver.within(turn.numbers)) for turn in self.turns
-                if isinstance(turn.statement, types)]
+        return [one for one in self.statements if isinstance(one[0], types)]
 
     def _each(self, kind: type, action: Callable) -> tuple[Any, ...]:
         """Returns what comes of each statement of a type, mistakes left out."""
@@ -165,8 +164,7 @@ class _Checker:
 
     def _refuse_unknown(self) -> None:
         top = {id(statement) for statement in self.tree.statements}
-        for turn in self.turns:
-            statement = turn.statement
+        for statement, _ in self.statements:
             if isinstance(statement, (nodes.Layer, nodes.Weight)):
                 what = 'layer' if isinstance(statement, nodes.Layer) else 'weight'
                 self.report(Diagnostic('G313', f'a {what} stands in the body of a model', statement.span,
