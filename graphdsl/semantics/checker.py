@@ -315,16 +315,19 @@ class _Checker:
     def _changes(self, states: Iterable[State], owners: ownership.Ownership
                  ) -> tuple[tuple[Next, ...], tuple[Schedule, ...]]:
         known = {state.key: state for state in states}
-        nexts: list[Next] = []
+        nexts: dict[Key, Next] = {}
         for statement, resolver in self._all(nodes.Next):
             found = self.attempt(changes.check_next, statement, resolver, known, self.steps, nexts)
-            nexts.extend([found] if found is not None else [])
-        schedules: list[Schedule] = []
+            if found is not None:
+                nexts[found.key] = found
+        # The first of a name, where there are two by mistake.
+        declared = {one.name: one for one in reversed(owners.declared)}
+        schedules: dict[tuple[str, str], Schedule] = {}
         for statement, resolver in self._all(nodes.Schedule):
-            found = self.attempt(changes.check_schedule, statement, resolver, self.optimizers, owners.declared,
-                                 schedules)
-            schedules.extend([found] if found is not None else [])
-        return tuple(nexts), tuple(schedules)
+            found = self.attempt(changes.check_schedule, statement, resolver, self.optimizers, declared, schedules)
+            if found is not None:
+                schedules[found.optimizer, found.hyperparameter] = found
+        return tuple(nexts.values()), tuple(schedules.values())
 
     # The whole graph
 
