@@ -26,7 +26,7 @@ STEPS = HEADS + '''
 for i in 0..{n} {{
     step turn[i] {{ update head[i] }}
     state s[i] = 0.0
-    next s[i] = 0.9 * s[i] + digit[i]
+    next s[i] after turn[i] = 0.9 * s[i] + digit[i]
     schedule head[i].alpha = 0.01 * (1 - progress)
 }}
 step all {{ update trunk; for i in 0..{n} {{ update head[i] }} }}
