@@ -48,6 +48,9 @@ _ARRAYS = {'x', 'x0', 'x1', 'x2', 'y', 't', 'a', 'b', 'h', 'p', 'divisor'}
 # Names that other libraries have for functions of Chainer.
 _OTHERWISE = {'abs': 'absolute', 'cross_entropy': 'softmax_cross_entropy', 'mse': 'mean_squared_error'}
 
+# Among more names nothing close is looked for: a large file may have as many mistakes as names.
+_MOST_COMPARED = 2000
+
 
 @functools.lru_cache(maxsize=None)
 def members(module: str) -> dict[str, Callable]:
@@ -205,13 +208,21 @@ def call_problem(thing: Callable, arguments: int, keywords: Iterable[str], calle
     unknown = next((k for k in keywords if k not in names), None)
     if unknown is not None:
         return f'`{called}` takes no argument `{unknown}`', suggestion(unknown, names) or _listing(names)
+    problem = _binding_problem(thing, arguments, tuple(keywords))
+    return (f'`{called}` cannot be called like this: {problem}', _listing(names)) if problem else None
+
+
+@functools.lru_cache(maxsize=4096)
+def _binding_problem(thing: Callable, arguments: int, keywords: tuple[str, ...]) -> str:
+    """Says why some arguments don't fit a signature, an empty string if they do."""
     try:
-        signature.bind(*[None] * arguments, **dict.fromkeys(keywords))
+        _signature(thing).bind(*[None] * arguments, **dict.fromkeys(keywords))
     except TypeError as error:
-        return f'`{called}` cannot be called like this: {error}', _listing(names)
-    return None
+        return str(error)
+    return ''
 
 
+@functools.lru_cache(maxsize=None)
 def parameter_of(name: str, position: int) -> str:
     """Returns what a function's argument at some position is: ``'array'``, ``'list'`` or ``'other'``."""
     parameters = list(_signature(members('functions')[name]).parameters.values())
@@ -253,6 +264,8 @@ def missing_arguments(thing: Callable, arguments: int, keywords: Iterable[str]) 
 def suggestion(name: str, known: Iterable[str]) -> str:
     """Returns ``did you mean `x`?`` for a name close to a known one, else an empty string."""
     known = list(known)
+    if len(known) > _MOST_COMPARED:
+        return ''
     close = [k for k in known if k.lower() == name.lower() or k == _OTHERWISE.get(name)] \
         or difflib.get_close_matches(name, known, n=1, cutoff=0.7)
     return f'did you mean `{close[0]}`?' if close else ''

@@ -2,7 +2,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Collection, Mapping, Optional
+from typing import Mapping, Optional
 
 from graphdsl.semantics import catalog
 from graphdsl.semantics.computation import (
@@ -25,7 +25,7 @@ def check_state(statement: nodes.State, resolver: Resolver) -> State:
 
 
 def check_next(statement: nodes.Next, resolver: Resolver, states: Mapping[Key, State], steps: Names,
-               others: Collection[Next]) -> Next:
+               others: Mapping[Key, Next]) -> Next:
     """Checks how a state moves.
 
     Args:
@@ -33,7 +33,7 @@ def check_next(statement: nodes.Next, resolver: Resolver, states: Mapping[Key, S
         resolver: Of its turn.
         states: All states.
         steps: All steps.
-        others: What was checked before.
+        others: What was checked before, by state.
 
     Raises:
         Mistake: If there is no such state or step, the state moves elsewhere too, or the expression is none.
@@ -41,7 +41,7 @@ def check_next(statement: nodes.Next, resolver: Resolver, states: Mapping[Key, S
     key = resolver.key(statement.target)
     if key not in states:
         raise no_such(statement.target.span, 'state', str(key), states)
-    other = next((n for n in others if n.key == key), None)
+    other = others.get(key)
     if other is not None:
         raise mistake('G127', f'`{key}` has two next values', statement.target.span, reason='again here',
                       places=(Place(other.span, 'first here'),), help='a state moves by one rule')
@@ -60,31 +60,31 @@ def _refuse_models(expression: Expression) -> None:
                           help='give this a name with an edge or `=`, and read the name here')
 
 
-def check_schedule(statement: nodes.Schedule, resolver: Resolver, optimizers: Names, declared: Collection[Declared],
-                   others: Collection[Schedule]) -> Schedule:
+def check_schedule(statement: nodes.Schedule, resolver: Resolver, optimizers: Names, declared: Mapping[str, Declared],
+                   others: Mapping[tuple[str, str], Schedule]) -> Schedule:
     """Checks the schedule of a hyperparameter.
 
     Args:
         statement: The statement.
         resolver: Of its turn.
         optimizers: Those that have a name.
-        declared: All of them.
-        others: What was checked before.
+        declared: All of them, by name.
+        others: What was checked before, by optimizer and hyperparameter.
     """
     path = statement.hyperparameter
     if not isinstance(path, nodes.Attribute):
         raise mistake('G217', 'a schedule sets a hyperparameter of an optimizer', path.span,
                       help='such as `schedule adam.alpha = ...`, where `optimizer adam = Adam() owns ...`')
     optimizer = _one(path.base, resolver, optimizers, 'optimizer')
-    algorithm = next((d.algorithm for d in declared if d.name == optimizer), None)
     name = path.name
-    if algorithm is not None:
+    if optimizer in declared:
+        algorithm = declared[optimizer].algorithm
         known = catalog.hyperparameters(resolver.scope.imported[algorithm.name] if not algorithm.module
                                         else catalog.members('optimizers')[algorithm.name])
         if known is not None and name not in known:
             raise mistake('G217', f'`{algorithm.name}` has no hyperparameter `{name}`', path.span,
                           help=catalog.suggestion(name, known) or 'it has ' + ', '.join(f'`{k}`' for k in known))
-    other = next((s for s in others if (s.optimizer, s.hyperparameter) == (optimizer, name)), None)
+    other = others.get((optimizer, name))
     if other is not None:
         raise mistake('G127', f'`{optimizer}.{name}` has two schedules', path.span, reason='again here',
                       places=(Place(other.span, 'first here'),), help='one schedule sets a hyperparameter')

@@ -18,7 +18,7 @@ from graphdsl.semantics.optimizers import declare
 from graphdsl.semantics.resolve import Resolver
 from graphdsl.semantics.runs import check_runs
 from graphdsl.semantics.scope import Names, Scope, allowed, bound_twice
-from graphdsl.semantics.unroll import Turn, expected, unroll
+from graphdsl.semantics.unroll import expected, unroll
 from graphdsl.diagnostics import Diagnostic, Mistake, Place, Span, in_order
 from graphdsl.syntax import nodes
 
@@ -50,7 +50,7 @@ class _Checker:
         self.permitted = permitted
         self.diagnostics: list[Diagnostic] = []
         self.failed = False
-        self.turns: list[Turn] = []
+        self.statements: list[tuple[Any, Resolver]] = []
         self.values = Names('value', expected=expected(tree, 'value'))
         self.models = Names('model', expected=expected(tree, 'model'))
         self.optimizers = Names('optimizer')
@@ -89,7 +89,7 @@ class _Checker:
         turns = self.attempt(unroll, self.tree, self.resolver, self.report)
         if turns is None:
             return None
-        self.turns = turns
+        self.statements = [(turn.statement, self.resolver.within(turn.numbers)) for turn in turns]
         self._refuse_unknown()
 
         streams = self._streams()
@@ -122,8 +122,7 @@ class _Checker:
 
     def _all(self, *types: type) -> list[tuple[Any, Resolver]]:
         """Returns the statements of some types, each with the resolver of its turn."""
-        return [(turn.statement, self.resolver.within(turn.numbers)) for turn in self.turns
-                if isinstance(turn.statement, types)]
+        return [one for one in self.statements if isinstance(one[0], types)]
 
     def _each(self, kind: type, action: Callable) -> tuple[Any, ...]:
         """Returns what comes of each statement of a type, mistakes left out."""
@@ -165,8 +164,7 @@ class _Checker:
 
     def _refuse_unknown(self) -> None:
         top = {id(statement) for statement in self.tree.statements}
-        for turn in self.turns:
-            statement = turn.statement
+        for statement, _ in self.statements:
             if isinstance(statement, (nodes.Layer, nodes.Weight)):
                 what = 'layer' if isinstance(statement, nodes.Layer) else 'weight'
                 self.report(Diagnostic('G313', f'a {what} stands in the body of a model', statement.span,
@@ -317,16 +315,19 @@ class _Checker:
     def _changes(self, states: Iterable[State], owners: ownership.Ownership
                  ) -> tuple[tuple[Next, ...], tuple[Schedule, ...]]:
         known = {state.key: state for state in states}
-        nexts: list[Next] = []
+        nexts: dict[Key, Next] = {}
         for statement, resolver in self._all(nodes.Next):
             found = self.attempt(changes.check_next, statement, resolver, known, self.steps, nexts)
-            nexts.extend([found] if found is not None else [])
-        schedules: list[Schedule] = []
+            if found is not None:
+                nexts[found.key] = found
+        # The first of a name, where there are two by mistake.
+        declared = {one.name: one for one in reversed(owners.declared)}
+        schedules: dict[tuple[str, str], Schedule] = {}
         for statement, resolver in self._all(nodes.Schedule):
-            found = self.attempt(changes.check_schedule, statement, resolver, self.optimizers, owners.declared,
-                                 schedules)
-            schedules.extend([found] if found is not None else [])
-        return tuple(nexts), tuple(schedules)
+            found = self.attempt(changes.check_schedule, statement, resolver, self.optimizers, declared, schedules)
+            if found is not None:
+                schedules[found.optimizer, found.hyperparameter] = found
+        return tuple(nexts.values()), tuple(schedules.values())
 
     # The whole graph
 

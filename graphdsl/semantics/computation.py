@@ -310,6 +310,8 @@ Expression = Union[Literal, Sequence, Reference, RunningNumber, Scalar, Reported
 
 def children(node: Expression) -> tuple[Expression, ...]:
     """Returns the expressions directly within an expression."""
+    if isinstance(node, (Reference, Literal, Previous)):
+        return ()
     if isinstance(node, (Apply, Construct)):
         return node.arguments + tuple(value for _, value in node.keywords)
     if isinstance(node, (Arithmetic, Comparison)):

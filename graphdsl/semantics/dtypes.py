@@ -64,15 +64,16 @@ class _Typed:
         self._chains: dict[Any, tuple[ChainType, Kinds]] = {} if chains is None else chains
         self._called: dict[Any, Kinds] = {}
         self._kinds: dict[Key, str] = {}
+        self._is_settled = False
 
     def settle(self, assignments: Items[Assignment]) -> tuple[Assignment, ...]:
         """Marks assignments, once the kinds of all calls of each model are known."""
-        while True:
-            before = dict(self._called)
+        marked: tuple[Assignment, ...] = ()
+        while not self._is_settled:
+            self._is_settled = True
             self._kinds = dict(self._known)
-            marked = tuple(self._assignment(assignment) for assignment in assignments)
-            if self._called == before:
-                return marked
+            marked = tuple(map(self._assignment, assignments))
+        return marked
 
     def kind(self, key: Key) -> str:
         return self._kinds.get(key, UNKNOWN)
@@ -103,8 +104,7 @@ class _Typed:
             stages.append(marked)
         for i, key in enumerate(assignment.results):
             self._kinds[key] = kinds[min(i, len(kinds) - 1)]
-        return assignment if tuple(stages) == assignment.stages and all(
-            a is b for a, b in zip(stages, assignment.stages)) else replace(assignment, stages=tuple(stages))
+        return assignment if _are_same(stages, assignment.stages) else replace(assignment, stages=tuple(stages))
 
     # Expressions: each comes back marked, with the kinds of its results; one kind may stand for all.
 
@@ -152,9 +152,11 @@ class _Typed:
 
     def _apply(self, node: Apply, previous: Kinds) -> tuple[Expression, Kinds]:
         marked = [self._mark(argument, previous) for argument in node.arguments]
-        keywords = tuple((name, self._mark(value, previous)[0]) for name, value in node.keywords)
+        values = [self._mark(value, previous)[0] for _, value in node.keywords]
         kinds = tuple(kind for argument, found in marked for kind in _spread(argument, found))
-        node = replace(node, arguments=tuple(argument for argument, _ in marked), keywords=keywords)
+        if not _are_same([*(argument for argument, _ in marked), *values], children(node)):
+            keywords = tuple((name, value) for (name, _), value in zip(node.keywords, values))
+            node = replace(node, arguments=tuple(argument for argument, _ in marked), keywords=keywords)
         callee = node.callee
         if isinstance(callee, Function):
             return self._function(node, kinds)
@@ -181,6 +183,8 @@ class _Typed:
             return _kinds_of_link(content)
         before = self._called.get(name, kinds)
         self._called[name] = tuple(map(_join, before, kinds)) if len(before) == len(kinds) else before
+        # What took the result of an earlier call has to be marked anew.
+        self._is_settled = self._is_settled and self._called[name] == before
         return self._chain(content, self._called[name])[1]
 
     def _function(self, node: Apply, kinds: Kinds) -> tuple[Expression, Kinds]:
@@ -226,9 +230,14 @@ def _spread(argument: Expression, kinds: Kinds) -> Kinds:
     return kinds if len(kinds) == argument.count else (kinds[0],) * argument.count
 
 
+def _are_same(some: Iterable[Expression], others: Iterable[Expression]) -> bool:
+    """Says whether expressions, as many as others, are the very same objects."""
+    return all(a is b for a, b in zip(some, others))
+
+
 def _with_children(node: Expression, new: tuple[Expression, ...]) -> Expression:
     """Returns an expression with other expressions directly within it."""
-    if all(a is b for a, b in zip(new, children(node))):
+    if _are_same(new, children(node)):
         return node
     if isinstance(node, (Arithmetic, Comparison)):
         return replace(node, operands=new)

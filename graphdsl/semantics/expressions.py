@@ -111,22 +111,26 @@ class Expressions:
 
     # Expressions
 
-    @functools.singledispatchmethod
     def expression(self, node: nodes.Expression) -> Expression:
         """Resolves an expression.
 
         Raises:
             Mistake: With the first thing that is wrong in it.
         """
+        # What `_expression(node)` does too, after it has made a function for this one call.
+        return _RULES.dispatch(type(node))(self, node)
+
+    @functools.singledispatchmethod
+    def _expression(self, node: nodes.Expression) -> Expression:
         raise mistake('G206', 'this can only stand between `[` and `]`', node.span)
 
-    @expression.register(nodes.Number)
-    @expression.register(nodes.String)
-    @expression.register(nodes.Constant)
+    @_expression.register(nodes.Number)
+    @_expression.register(nodes.String)
+    @_expression.register(nodes.Constant)
     def _(self, node):
         return Literal(node.span, node.value)
 
-    @expression.register
+    @_expression.register
     def _(self, node: nodes.Name):
         name, values = node.name, self.scope.values
         if name in self.scope.reported:
@@ -172,13 +176,13 @@ class Expressions:
                        help=close or ('a body sees its inputs, params and numbers, no outer values'
                                       if self.scope.in_body else 'bind it with an edge, `=`, `input` or `param`'))
 
-    @expression.register
+    @_expression.register
     def _(self, node: nodes.Attribute):
         raise mistake('G110', 'values have no attributes', node.span,
                       reason=f'`.{node.name}` cannot stand here')
 
-    @expression.register(nodes.List)
-    @expression.register(nodes.Tuple)
+    @_expression.register(nodes.List)
+    @_expression.register(nodes.Tuple)
     def _(self, node):
         kind = 'list' if isinstance(node, nodes.List) else 'tuple'
         sequence = Sequence(node.span, kind, tuple(self.expression(item) for item in node.items))
@@ -186,14 +190,14 @@ class Expressions:
             raise numbers.too_large(node.span)
         return sequence
 
-    @expression.register
+    @_expression.register
     def _(self, node: nodes.Unary):
         operand = self.expression(node.operand)
         if is_known(operand):
             return literal(node.span, numbers.compute(node.operator, (plain(operand),), node.span))
         return self._arithmetic(node, node.operator, operand)
 
-    @expression.register
+    @_expression.register
     def _(self, node: nodes.Binary):
         left = self.expression(node.left)
         if node.operator in ('and', 'or') and is_known(left):
@@ -245,7 +249,7 @@ class Expressions:
     def one_result(self, expression: Expression) -> None:
         """Refuses a call that gives several results where a single value is wanted."""
 
-    @expression.register
+    @_expression.register
     def _(self, node: nodes.Comparison):
         operands = [self.as_read(self.expression(operand)) for operand in (node.first, *node.others)]
         if is_known(*operands):
@@ -261,7 +265,7 @@ class Expressions:
                           help='two arrays are compared at a time; multiply masks to combine them')
         return comparison
 
-    @expression.register
+    @_expression.register
     def _(self, node: nodes.Conditional):
         condition = self.as_read(self.expression(node.condition))
         if is_known(condition):
@@ -276,7 +280,7 @@ class Expressions:
 
     # Brackets
 
-    @expression.register
+    @_expression.register
     def _(self, node: nodes.Index):
         base = node.base
         if isinstance(base, nodes.Name) and base.name not in self.scope.numbers:
@@ -350,6 +354,9 @@ class Expressions:
                           reason=f'this is {numbers.shown(index.value)}')
         return index
 
-    @expression.register
+    @_expression.register
     def _(self, node: nodes.Call):
         return self.call(node)
+
+
+_RULES = vars(Expressions)['_expression'].dispatcher

@@ -54,7 +54,7 @@ class Models:
             All models, in the order of the file.
         """
         for key in self._copies:
-            self._attempt(self._settle_copy, key, ())
+            self._attempt(self._settle_copies, key)
         for statement, resolver in frozen:
             self._attempt(self._freeze, statement, resolver)
         return tuple(self._models.values())
@@ -65,29 +65,32 @@ class Models:
         except Mistake as error:
             self._report(error.diagnostic)
 
-    def _settle_copy(self, key: Key, before: tuple[Key, ...]) -> None:
-        if key in self._chains or key in self._circular:
-            return
-        statement, resolver = self._copies[key]
-        node = statement.original if isinstance(statement, nodes.ModelLike) else statement.leader
-        original = self._original(node, resolver)
-        row = (*before, key)
-        if original in row:
-            circle = row[row.index(original):]
-            self._circular.update(circle)
-            raise mistake('G317', 'these models are copies of each other', statement.span,
-                          reason=' -> '.join(map(str, (*circle, original))),
-                          help='one of them must be defined by itself: `model m = ...`')
-        if original in self._copies:
-            self._settle_copy(original, (*before, key))
-        if original not in self._chains:
-            return
-        self._chains[key] = self._chains[original]
-        decay, every = _rule(statement, resolver)
-        self._models[key] = replace(self._models[key], chain=self._chains[original], original=original, decay=decay,
-                                    every=every)
+    def _settle_copies(self, key: Key) -> None:
+        """Settles a copy, after those that it is a copy of."""
+        originals: dict[Key, Key] = {}
+        while key in self._copies and key not in self._chains and key not in self._circular:
+            originals[key] = original = self._original(key)
+            if original in originals:
+                row = list(originals)
+                circle = row[row.index(original):]
+                self._circular.update(circle)
+                raise mistake('G317', 'these models are copies of each other', self._copies[key][0].span,
+                              reason=' -> '.join(map(str, (*circle, original))),
+                              help='one of them must be defined by itself: `model m = ...`')
+            key = original
+        for copy, original in reversed(originals.items()):
+            if original in self._chains:
+                self._attempt(self._settle, copy, original)
 
-    def _original(self, node: nodes.Expression, resolver: Resolver) -> Key:
+    def _settle(self, copy: Key, original: Key) -> None:
+        chain = self._chains[copy] = self._chains[original]
+        decay, every = _rule(*self._copies[copy])
+        self._models[copy] = replace(self._models[copy], chain=chain, original=original, decay=decay, every=every)
+
+    def _original(self, copy: Key) -> Key:
+        """Returns what a model is a copy of."""
+        statement, resolver = self._copies[copy]
+        node = statement.original if isinstance(statement, nodes.ModelLike) else statement.leader
         base = node.base if isinstance(node, nodes.Index) else node
         models = resolver.scope.models
         if not isinstance(base, nodes.Name) or base.name not in models:

@@ -38,11 +38,13 @@ class Needs:
         self._graph = graph
         self._states = {state.key for state in graph.states}
         self.maker: Mapping[Key, Assignment] = {key: a for a in graph.assignments for key in a.results}
+        self._order = {id(assignment): i for i, assignment in enumerate(graph.assignments)}
+        self._optimizers = {optimizer.name: optimizer for optimizer in graph.optimizers}
+        self._conditions = {loss.key: loss.condition for loss in graph.losses}
 
     def assignments(self, keys: Iterable[Key]) -> tuple[Assignment, ...]:
         """Returns the assignments that some values need, in the order of computation."""
-        needed = {id(assignment) for assignment in flow.reaching(keys, self.maker)}
-        return tuple(a for a in self._graph.assignments if id(a) in needed)
+        return tuple(sorted(flow.reaching(keys, self.maker), key=lambda assignment: self._order[id(assignment)]))
 
     def root(self, key: Key) -> Key:
         """Returns the value that a name stands for, through names that are just other names."""
@@ -57,8 +59,11 @@ class Needs:
         """
         found: dict[Key, Span] = {}
         pending = [(node.key, node.span) for node in walk(expression) if isinstance(node, Reference)]
-        while pending:
-            key, span = pending.pop(0)
+        seen: set[Key] = set()
+        for key, span in pending:       # which grows
+            if key in seen:
+                continue
+            seen.add(key)
             assignment = self.maker.get(key)
             if assignment is not None and (assignment.is_number or (
                     key not in self.computed and _is_function(assignment))):
@@ -70,10 +75,12 @@ class Needs:
     def follows(self, value: Key, available: Collection[Key]) -> bool:
         """Says whether a value follows from others without a model, random numbers or a pool."""
         pending = [value]
+        seen: set[Key] = set()
         while pending:
             key = pending.pop()
-            if key in available or key in self._states:
+            if key in available or key in self._states or key in seen:
                 continue
+            seen.add(key)
             assignment = self.maker.get(key)
             if assignment is None or not _is_function(assignment):
                 return False
@@ -87,14 +94,12 @@ class Needs:
 
     def of_step(self, step: Step) -> tuple[Assignment, ...]:
         """Returns what a run of a step computes when all conditions hold, reports apart."""
-        optimizers = {optimizer.name: optimizer for optimizer in self._graph.optimizers}
-        losses = {loss.key: loss for loss in self._graph.losses}
         keys, conditions = [], []
         for update in step.updates:
             conditions.append(update.condition)
-            for term in terms_of(update, optimizers[update.optimizer]):
+            for term in terms_of(update, self._optimizers[update.optimizer]):
                 keys.append(term.loss)
-                conditions.append(losses[term.loss].condition)
+                conditions.append(self._conditions[term.loss])
         keys += [node.key for c in conditions if c is not None for node in walk(c) if isinstance(node, Reference)]
         return self.assignments(keys)
 

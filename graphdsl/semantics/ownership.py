@@ -33,7 +33,10 @@ class Ownership:
         self.losses = losses
         self.assignments = assignments
         self._all = {model.key: model for model in models}
-        self._leaves = {model.key: list(leaves(model.chain)) for model in models}
+        # Models of one block share its chain.
+        by_chain = {id(chain): list(leaves(chain)) for chain in {id(m.chain): m.chain for m in models}.values()}
+        self._leaves = {model.key: by_chain[id(model.chain)] for model in models}
+        self._beyond: dict[tuple[int, frozenset[str]], list] = {}
         self.models = {model.key: model for model in models
                        if not model.is_frozen and not model.follows and self._trainable(model.key)}
         self.called = {model for assignment in assignments for model in assignment.models}
@@ -182,8 +185,10 @@ class Ownership:
         key, chain = unit.model, self._all[unit.model].chain
         outputs = used.of(key, chain, is_wanted)
         direct = used.parts_of(key, is_wanted)
+        if (id(chain), outputs) not in self._beyond:
+            self._beyond[id(chain), outputs] = list(unreached(chain, outputs))
         owned = set(self._owned_leaves(unit))
-        parts = [(path, part) for path, part in unreached(chain, outputs)
+        parts = [(path, part) for path, part in self._beyond[id(chain), outputs]
                  if path in owned and not any(path[:len(d)] == d or d[:len(path)] == path for d in direct)]
         if not parts:
             return

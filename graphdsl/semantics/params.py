@@ -29,10 +29,10 @@ def evaluate(params: list[nodes.Param], overrides: Mapping[str, Any], resolver: 
     """
     values: dict[str, Any] = {}
     scope = resolver.scope
-    for i, param in enumerate(params):
+    later = {param.name.name for param in params}
+    within = replace(resolver, scope=replace(scope, numbers=values, later=later))
+    for param in params:
         name = param.name.name
-        later = frozenset(p.name.name for p in params[i:])
-        within = replace(resolver, scope=replace(scope, numbers=dict(values), later=later))
         try:
             if name in values:
                 raise bound_twice(name, param.name.span, scope.values.span_of_number(name))
@@ -43,6 +43,7 @@ def evaluate(params: list[nodes.Param], overrides: Mapping[str, Any], resolver: 
         except Mistake as error:
             values.setdefault(name, Broken(error.diagnostic))
             report(error.diagnostic)
+        later.discard(name)
     for name in overrides:
         if name not in values:
             span = params[0].span if params else Span(0, 0)

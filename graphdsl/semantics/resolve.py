@@ -320,7 +320,7 @@ class Resolver(Constructs):
                           help='give each a name of its own first: `... -> a, b`')
 
     def _sum(self, span: Span, items: tuple[Expression, ...], mean: bool) -> Expression:
-        """Adds the values of a list: arrays by one function, numbers while compiling."""
+        """Adds the values of a list, nested no deeper for many: arrays by one function, and numbers by another."""
         for item in items:
             self._check_array('`sum`', item)
         arrays = tuple(item for item in items if not is_number(item))
@@ -328,9 +328,11 @@ class Resolver(Constructs):
         total: Expression = arrays[0] if len(arrays) == 1 else Apply(span, Function('add'), arrays)
         if known:
             total = Arithmetic(span, '+', (total, Literal(span, numbers.call('sum', (known,), span))))
-        for item in items:
-            if is_number(item) and not is_known(item):
-                total = Arithmetic(span, '+', (total, item))
+        running = tuple(item for item in items if is_number(item) and not is_known(item))
+        if running:
+            number = running[0] if len(running) == 1 else Apply(
+                span, NumberFunction('sum'), (Sequence(span, 'list', running),))
+            total = Arithmetic(span, '+', (total, number))
         return Arithmetic(span, '/', (total, Literal(span, len(items)))) if mean else total
 
     def _unknown_function(self, base: nodes.Name) -> Mistake:

@@ -40,17 +40,22 @@ def _is_skipped(step: Step) -> bool:
 def _never_computed(graph: Graph, needs: Needs, run: list[Assignment]) -> Iterator[Diagnostic]:
     """Warns of states that wait for what no run computes."""
     there = {key for a in run for key in (*a.results, *a.operands)}
+    numbers = {step.name: i for i, step in enumerate(graph.steps)}
+    first: dict[Key, int] = {}      # the number of the step that computes, or reads, each value first
+    for step in graph.steps:
+        for assignment in needs.of_step(step):
+            for key in (*assignment.results, *assignment.operands):
+                first.setdefault(key, numbers[step.name])
     read = {node.key for expression in graph.conditions() for node in walk(expression) if isinstance(node, Reference)}
     for change in graph.nexts:
-        if change.after is not None:
-            before = graph.steps[:1 + [step.name for step in graph.steps].index(change.after)]
-            there_then = {key for step in before for a in needs.of_step(step) for key in (*a.results, *a.operands)}
         for key, span in needs.leaves(change.expression).items():
-            if key not in there | read:
+            if key in read:
+                continue
+            if key not in there:
                 yield Diagnostic('G155', f'no step computes `{key}`', span, severity='warning',
                                  reason='the state never moves',
                                  help='read what a loss needs, or what follows from it by functions')
-            elif change.after is not None and key not in there_then | read:
+            elif change.after is not None and first.get(key, len(numbers)) > numbers[change.after]:
                 yield Diagnostic('G155', f'no step up to `{change.after}` computes `{key}`', span, severity='warning',
                                  reason='the state never moves',
                                  help='leave out `after`, and the state moves at the end of the iteration')

@@ -29,17 +29,17 @@ def check_step(statement: nodes.Step, resolver: Resolver, optimizers: Names, rep
     name = str(resolver.key(statement.target))
     condition = None if statement.condition is None else resolver.number(statement.condition, 'a condition')
     count = None if statement.count is None else _count(statement, resolver)
-    updates: list[Update] = []
+    updates: dict[str, Update] = {}
     turns = unroll(statement.body, resolver, report)
     for turn in turns:
         try:
-            updates.extend(_updates(turn.statement, resolver.within(turn.numbers), optimizers, updates))
+            _add_updates(updates, turn.statement, resolver.within(turn.numbers), optimizers)
         except Mistake as error:
             report(error.diagnostic)
     if not turns:
         raise mistake('G128', f'the step `{name}` updates nothing', statement.span,
                       help='write `update OPTIMIZER` in it')
-    return Step(statement.span, name, statement.on_same, condition, statement.kind, count, tuple(updates))
+    return Step(statement.span, name, statement.on_same, condition, statement.kind, count, tuple(updates.values()))
 
 
 def _count(statement: nodes.Step, resolver: Resolver) -> Expression:
@@ -51,20 +51,17 @@ def _count(statement: nodes.Step, resolver: Resolver) -> Expression:
     return count
 
 
-def _updates(statement: nodes.Update, resolver: Resolver, optimizers: Names, before: Sequence[Update]
-             ) -> Iterator[Update]:
+def _add_updates(updates: dict[str, Update], statement: nodes.Update, resolver: Resolver, optimizers: Names) -> None:
+    """Adds the updates of a statement to those of the lines before it, by optimizer."""
     condition = None if statement.condition is None else resolver.number(statement.condition, 'a condition')
     losses = _losses(statement, resolver) if statement.losses else None
-    seen = {update.optimizer: update for update in before}
     for path in statement.optimizers:
         for key in _named(path, resolver, optimizers):
-            if str(key) in seen:
+            if str(key) in updates:
                 raise mistake('G129', f'this step updates `{key}` twice', path.span, reason='again here',
-                              places=(Place(seen[str(key)].span, 'first here'),),
+                              places=(Place(updates[str(key)].span, 'first here'),),
                               help='a second update needs a forward pass of its own: write another step')
-            update = Update(path.span, str(key), losses, condition)
-            seen[str(key)] = update
-            yield update
+            updates[str(key)] = Update(path.span, str(key), losses, condition)
 
 
 def _named(path: nodes.Expression, resolver: Resolver, optimizers: Names) -> list[Key]:

@@ -43,7 +43,7 @@ def unroll(braces: nodes.Braces, resolver: Resolver, report: Report) -> list[Tur
     while pending:
         turn = pending.pop()
         try:
-            inner = _inner(turn, resolver.within(turn.numbers))
+            inner = _inner(turn, resolver)
         except Mistake as error:
             if error.diagnostic.code == _TOO_MUCH:
                 raise
@@ -62,6 +62,9 @@ def unroll(braces: nodes.Braces, resolver: Resolver, report: Report) -> list[Tur
 def _inner(turn: Turn, resolver: Resolver) -> Optional[list[Turn]]:
     """Returns what a loop or branch comes to, None for a plain statement."""
     statement = turn.statement
+    if not isinstance(statement, (nodes.For, nodes.If)):
+        return None
+    resolver = resolver.within(turn.numbers)
     if isinstance(statement, nodes.For):
         domain = _domain(statement, resolver)
         inner = statement.body.statements
@@ -71,10 +74,8 @@ def _inner(turn: Turn, resolver: Resolver) -> Optional[list[Turn]]:
         name = statement.variable.name
         scopes = [turn.numbers if name == '_' else {**turn.numbers, name: value} for value in domain]
         return [Turn(s, numbers) for numbers in scopes for s in inner]
-    if isinstance(statement, nodes.If):
-        taken = _branch(statement, resolver)
-        return [Turn(s, turn.numbers) for s in (taken.statements if taken is not None else ())]
-    return None
+    taken = _branch(statement, resolver)
+    return [Turn(s, turn.numbers) for s in (taken.statements if taken is not None else ())]
 
 
 def _too_much(statement: nodes.Statement) -> Mistake:

@@ -76,9 +76,11 @@ def _check_depth(tree: Tree) -> None:
         level = [child for node in level for child in node.children if isinstance(child, Tree)]
         if not level:
             return
-    meta = level[0].meta
-    raise mistake('G009', 'this is nested too deeply', Span(meta.start_pos, meta.end_pos),
-                  reason=f'more than {_DEEPEST} levels', help='give a part of it a name')
+    deep = level[0]
+    is_sum = deep.data == 'binary' and deep.children[1] == '+'
+    raise mistake('G009', 'this is nested too deeply', Span(deep.meta.start_pos, deep.meta.end_pos),
+                  reason=f'more than {_DEEPEST} levels',
+                  help='add many values with `sum([a, b, c])`' if is_sum else 'give a part of it a name')
 
 
 # What the parser waits for, in the language's words, each with how these start. The first entry whose terminals it
