@@ -101,6 +101,8 @@ class _Iteration:
         renewed = {name for step in self.plan.steps for name, guard in step.updates
                    if guard == ALWAYS and _always_runs(step)}
         names = [optimizer.name for optimizer in self.graph.optimizers if optimizer.name in renewed]
+        if names:
+            self.writer.line('# Gradients of the iteration before only take memory.')
         if len(names) == len(self.graph.optimizers):
             with self.writer.block('for optimizer in optimizers.values():'):
                 self.writer.line('optimizer.target.cleargrads()')

@@ -43,6 +43,7 @@ class StepWriter:
         self.spans = spans
         self.is_alone = is_alone
         self.conditions = [names.get('condition', c.name, identifier(c.name)) for c in step.conditions]
+        self.losses = {loss.key for loss in graph.losses}
         self.chains = {model.key: model.chain for model in graph.models}
         self.points = points(one.assignment for one in step.forward)
         self.expressions = Expressions(names, chains.name, self._modes(), as_arrays=self._as_arrays())
@@ -193,7 +194,7 @@ class StepWriter:
                                                                  for s in a.stages]
         bind_numbers(writer, self.graph, names, expressions)
         write_families(writer, names, [noise.key for noise in self.graph.noises
-                                       if any(draw.name == str(noise.key) for draw in step.draws)])
+                                       if any(draw.name == str(noise.key) and draw.is_read for draw in step.draws)])
         self._write_draws(ALWAYS)
         if any(isinstance(n, RunningNumber) and n.name == 'batch_size' for n in walk(*expressions)):
             writer.line(f'batch_size = draw.batch_size({self._rows()!r})')
@@ -204,7 +205,7 @@ class StepWriter:
         for variable, condition in zip(self.conditions, step.conditions):
             writer.line(f'{variable} = {self.expressions.text(condition.expression)}', condition.expression.span)
         self._write_draws(None)
-        if step.draws or step.numbers or step.conditions:
+        if step.numbers or step.conditions or any(draw.is_read for draw in step.draws):
             writer.line()
         writer.line('# Forward')
         self._write_operations(step.forward)
@@ -222,7 +223,7 @@ class StepWriter:
     def _write_draws(self, guard: Optional[Guard]) -> None:
         """Writes the draws that always take place, or for None the others."""
         for draw in self.step.draws:
-            if (draw.guard == ALWAYS) != (guard == ALWAYS):
+            if (draw.guard == ALWAYS) != (guard == ALWAYS) or not draw.is_read:
                 continue
             again = ', again=True' if draw.again else ''
             with self._guarded(draw.guard):
@@ -381,8 +382,12 @@ class StepWriter:
             groups.setdefault(report.guard, []).append(report)
         for guard, group in groups.items():
             with self._guarded(guard):
-                write_dictionary(self.writer, head,
-                                 [(str(key), self.names.value(key), self.spans[key]) for key, _ in group], ')')
+                write_dictionary(self.writer, head, [(str(key), self._reported(key), self.spans[key])
+                                                     for key, _ in group], ')')
+
+    def _reported(self, key: Key) -> str:
+        """Returns what is reported of a value: of what is a variable for sure, its array, which takes no copy."""
+        return f'{self.names.value(key)}.array' if key in self.losses else self.names.value(key)
 
 
 def _weight(weight: float, loss: str) -> str:

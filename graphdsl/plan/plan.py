@@ -4,7 +4,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, FrozenSet, NamedTuple, Optional
 
-from graphdsl.semantics.computation import Assignment, Expression, Key, Reference, RunningNumber, walk
+from graphdsl.semantics.computation import Assignment, Expression, Key, Reference, walk
 from graphdsl.semantics.graph import Graph, Unit
 
 #: When something happens: in one of some cases, in each of which all of some conditions hold. Conditions are numbers
@@ -65,12 +65,14 @@ class Draw(NamedTuple):
 
     Attributes:
         again: Whether the latest of the iteration serves, if there is one.
+        is_read: Whether the step itself reads it; what it takes over may be all that is made of it.
     """
 
     kind: str
     name: str
     again: bool
     guard: Guard = ALWAYS
+    is_read: bool = True
 
 
 class WeightedLoss(NamedTuple):
@@ -173,12 +175,6 @@ class Step:
         read = self.read()
         return tuple(key for one in self.reused for key in one.operation.assignment.results if key in read)
 
-    def needs_batch_size(self) -> bool:
-        """Says whether it reads the number of rows of its minibatch."""
-        nodes = walk(*(condition.expression for condition in self.conditions))
-        return any(assignment.needs_batch_size for assignment in self.assignments) or any(
-            isinstance(node, RunningNumber) and node.name == 'batch_size' for node in nodes)
-
 
 @dataclass(frozen=True)
 class Computation:
@@ -238,7 +234,7 @@ def _step(step: Step) -> dict[str, Any]:
         'name': step.name,
         'runs': step.kind or 'once',
         'draws': [{draw.kind: draw.name, **({'again': True} if draw.again else {}), **when(draw.guard)}
-                  for draw in step.draws],
+                  for draw in step.draws if draw.is_read],
         'forward': [{'values': _names(one.assignment), **history(one), **when(one.guard)}
                     for one in step.forward],
         'metrics': [{'values': _names(one.assignment), **when(one.guard)} for one in step.metrics],

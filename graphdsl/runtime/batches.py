@@ -10,6 +10,8 @@ from chainer.dataset import convert
 from graphdsl.runtime.data import DataError
 from graphdsl.runtime.settings import Input
 
+_DTYPES = {name: numpy.dtype(name) for name in ('float32', 'float64', 'int32', 'int64')}
+
 
 def convert_batch(batch: list, converter, device, columns: Optional[Sequence[str]],
                   inputs: Sequence[Input]) -> list:
@@ -31,7 +33,7 @@ def convert_batch(batch: list, converter, device, columns: Optional[Sequence[str
     Where an input has axes of any length, its examples are filled up to the longest of the minibatch. A converter
     other than Chainer's :func:`~chainer.dataset.concat_examples` is trusted with this.
     """
-    if converter is convert.concat_examples and any(None in i.shape for i in inputs):
+    if converter is convert.concat_examples and any([None in i.shape for i in inputs]):
         batch, columns = _filled_up(batch, columns, inputs)
     converted = convert._call_converter(converter, batch, device)
     return [_as_declared(value, i) for value, i in zip(_in_order(converted, columns, inputs), inputs)]
@@ -92,11 +94,10 @@ def _as_declared(value: Any, i: Input) -> Any:
     """Casts an array to the declared dtype and checks its shape."""
     if i.name == '_':
         return value
-    if isinstance(value, chainer.Variable):
-        value = value.array
-    if not hasattr(value, 'dtype'):
-        value = numpy.asarray(value)
-    dtype = numpy.dtype(i.dtype)
+    if type(value) is not numpy.ndarray:
+        value = value.array if isinstance(value, chainer.Variable) else value
+        value = value if hasattr(value, 'dtype') else numpy.asarray(value)
+    dtype = _DTYPES.get(i.dtype) or numpy.dtype(i.dtype)
     # Almost always everything is as it was declared, and nothing else has to be asked.
     if value.shape[1:] != i.shape:
         _check_shape(value.shape[1:], i)

@@ -91,7 +91,7 @@ class Updater(StandardUpdater):
         with self._program.origin.errors():
             self.update_core()
         # An epoch may end within an iteration of several minibatches.
-        if self.auto_new_epoch and self.epoch > epoch:
+        if self.epoch > epoch and self.auto_new_epoch:
             for optimizer in self._optimizers.values():
                 optimizer.new_epoch(auto=True)
         self.iteration += 1

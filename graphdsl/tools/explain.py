@@ -71,7 +71,7 @@ class Explanation:
         return self.values(key for one in operations for key in one.assignment.results)
 
     def _draws(self, step: Step) -> Iterator[str]:
-        for draw in step.draws:
+        for draw in (draw for draw in step.draws if draw.is_read):
             what = f'a minibatch of {draw.name}' if draw.kind == 'stream' else f'noise {draw.name}'
             yield what + (', or takes the latest' if draw.again else '') + self._when(step, draw.guard)
 

@@ -123,9 +123,8 @@ def _handed_on(graph: Graph, earlier: Step, later: Step, shared: Sequence[Assign
         later, forward=tuple(one for one in later.forward if id(one.assignment) not in ours),
         reused=later.reused + tuple(Reused(one, earlier.name) for one in later.forward if id(one.assignment) in ours))
     read = rest.read()
-    if not rest.needs_batch_size():
-        rest = replace(rest, draws=tuple(draw for draw in rest.draws if not (
-            draw.again and read.isdisjoint(_keys(graph, draw)))))
+    rest = replace(rest, draws=tuple(
+        draw._replace(is_read=not draw.again or not read.isdisjoint(_keys(graph, draw))) for draw in rest.draws))
     # These moved in the later step's own calls, which the earlier one makes now.
     moving = {model for a in shared for model in a.models} - {model for model, _ in later.quiet}
     handed = [key for a in shared for key in a.results if key in read and key not in earlier.handed]
