@@ -18,6 +18,7 @@ from typing import Callable, Iterator
 
 from graphdsl.diagnostics import Source
 from graphdsl.emit.module import emit
+from graphdsl.plan.passes import optimized
 from graphdsl.plan.planner import plan
 from graphdsl.semantics.checker import check
 from graphdsl.syntax.parse import parse
@@ -178,7 +179,7 @@ def phases(text: str) -> Iterator[None]:
     if graph is None:
         raise SystemExit('\n'.join(d.message for d in diagnostics))
     yield
-    planned = plan(graph)
+    planned = optimized(plan(graph))
     yield
     module = emit(planned, source, {}, None)
     yield

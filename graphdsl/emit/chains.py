@@ -23,6 +23,7 @@ class Chains:
     def __init__(self, writer: Writer, taken: Iterable[str]):
         self._writer = writer
         self._names: dict[tuple[ChainType, bool], str] = {}
+        self._numbers: dict[str, int] = {}       # the latest that a name was given
         self._taken = {*MODULE_NAMES, *FUNCTION_NAMES, *taken}
 
     def identifiers(self) -> Identifiers:
@@ -62,11 +63,12 @@ class Chains:
 
     def _free(self, name: str) -> str:
         numbered = name
-        number = 1
+        number = self._numbers.get(name, 1)
         while numbered in self._taken or keyword.iskeyword(numbered):
             number += 1
             numbered = f'{name}{number}'
         self._taken.add(numbered)
+        self._numbers[name] = number
         return numbered
 
     def _write_class(self, chain: ChainType, name: str) -> None:

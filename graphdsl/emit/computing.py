@@ -37,6 +37,7 @@ def write_computations(verb: str, computations: Sequence[Computation], what: str
         names = chains.identifiers()
         bind_models(writer, names, [model for computation in computations for one in computation.forward
                                     for model in one.assignment.models])
+        frozen = {model.key: 'runtime.evaluating({})' for model in graph.models if model.is_frozen}
         functions = []
         for computation in computations:
             suffix = '' if len(computations) == 1 else ''.join(f'_{source}' for source in computation.sources)
@@ -44,18 +45,17 @@ def write_computations(verb: str, computations: Sequence[Computation], what: str
             functions.append(f'{tuple(computation.sources)!r}: {function}')
             writer.line()
             with writer.block(f'def {function}(batch):'):
-                _write(computation, graph, writer, names, chains, spans)
+                _write(computation, graph, writer, names, chains, spans, frozen)
         if functions:
             writer.line()
         write_wrapped(writer, 'return {', functions, '}')
 
 
 def _write(computation: Computation, graph: Graph, writer: Writer, names: Identifiers, chains: Chains,
-           spans: Mapping[Key, Span]) -> None:
-    frozen = {model.key: 'runtime.evaluating({})' for model in graph.models if model.is_frozen}
+           spans: Mapping[Key, Span], frozen: Mapping[Key, str]) -> None:
     expressions = Expressions(names, chains.name, frozen, is_training=False)
     assignments = [one.assignment for one in computation.forward]
-    differentiated = points(assignments)
+    differentiated = set(points(assignments))
     write_families(writer, names, computation.inputs)
     for key in computation.inputs:
         point = key in differentiated

@@ -2,7 +2,7 @@
 from __future__ import annotations
 
 import math
-from typing import Any, Callable, Collection, Iterable, Iterator, Mapping, Optional, Union
+from typing import Any, Callable, Collection, Iterable, Iterator, Mapping, Union
 
 from graphdsl.plan.pools import pools_in
 from graphdsl.semantics.catalog import own_hooks
@@ -30,12 +30,12 @@ class Expressions:
         chain_name: Returns the name of the class or function that is emitted for a chain.
         modes: What stands around a call of some models or parts, by key or name: ``'runtime.quiet({})'``.
         references: What some values are called, other than by their own identifiers.
-        as_arrays: Models and inputs: a call of the model on the input takes its array.
+        as_arrays: Models, and inputs: a call of one of the models on one of the inputs takes its array.
         is_training: Whether values may be differentiated, and pools move.
     """
 
     def __init__(self, names: Identifiers, chain_name: Callable[[ChainType], str], modes: Mapping[Any, str] = {},
-                 references: Mapping[Key, str] = {}, as_arrays: Collection[tuple[Key, Key]] = (),
+                 references: Mapping[Key, str] = {}, as_arrays: tuple[Collection[Key], Collection[Key]] = ((), ()),
                  is_training: bool = True):
         self.names = names
         self.chain_name = chain_name
@@ -147,8 +147,9 @@ class Expressions:
                 return f'F.{callee.name}' + self._arguments(node, previous)
             return 'runtime.matched' + self._arguments(node, previous, (f'F.{callee.name}', literal(callee.meets)))
         text = self._callee(callee) + self._arguments(node, previous)
-        if isinstance(callee, ModelName) and len(node.arguments) == 1 and isinstance(node.arguments[0], Reference) \
-                and (callee.key, node.arguments[0].key) in self._as_arrays:
+        models, inputs = self._as_arrays
+        if isinstance(callee, ModelName) and callee.key in models and len(node.arguments) == 1 \
+                and isinstance(node.arguments[0], Reference) and node.arguments[0].key in inputs:
             return f'{text[:-1]}.array)'
         return text
 

@@ -1,10 +1,10 @@
 """Writes `update_core`: the steps of an iteration, and what moves after them."""
 from __future__ import annotations
 
-from typing import Collection, Iterable, Mapping, Optional, Sequence
+from typing import Iterable, Mapping, Optional, Sequence
 
-from graphdsl.semantics.computation import Assignment, Expression, Key, Literal, Reference, RunningNumber, walk
-from graphdsl.semantics.graph import Model, Next
+from graphdsl.semantics.computation import Expression, Key, Literal, Reference, RunningNumber, walk
+from graphdsl.semantics.graph import Model, Next, Optimizer
 from graphdsl.semantics.needs import Needs
 from graphdsl.diagnostics import Span
 from graphdsl.emit.chains import Chains
@@ -14,6 +14,7 @@ from graphdsl.emit.layout import write_dictionary
 from graphdsl.emit.names import Identifiers, identifier
 from graphdsl.emit.numbers import bind_numbers
 from graphdsl.emit.steps import StepWriter
+from graphdsl.emit.surroundings import Surroundings
 from graphdsl.emit.writer import Writer
 from graphdsl.plan.evaluation import rows_of
 from graphdsl.plan.plan import ALWAYS, Plan, Step
@@ -45,13 +46,41 @@ class _Iteration:
             and all(change.after is None for change in self.graph.nexts)
         self.functions = {step.name: self.names.get('step', step.name, identifier(step.name) + '_step')
                           for step in plan.steps}
-        self.steps = [StepWriter(self.graph, step, writer, self.names, chains, spans, self.is_alone)
+        surroundings = Surroundings(self.graph)
+        self.steps = [StepWriter(surroundings, step, writer, self.names, chains, spans, self.is_alone)
                       for step in plan.steps]
         read = {key for change in self.graph.nexts for key in self.needs.leaves(change.expression)}
         # Noise that the condition of a step draws.
-        self.drawn_outside = {noise.key for noise in self.graph.noises if noise.key in read and any(
-            noise.key in self.needs.leaves(step.condition) for step in plan.steps if step.condition is not None)}
-        self.keeps = bool(self.drawn_outside) or any(step.kept for step in plan.steps)
+        self.drawn_outside = {key for step in plan.steps if step.condition is not None
+                              for key in self.needs.leaves(step.condition)
+                              if key in read and key in self.graph.noise_places}
+        self.kept = {key for step in plan.steps for key, _ in step.kept} | self.drawn_outside
+        states = {state.key: f'numbers[{str(state.key)!r}]' for state in self.graph.states}
+        # What stands outside of the steps reads states where they are.
+        self.printer = Expressions(self.names, chains.name, references=states)
+        self.printer_of_runs = Expressions(self.names, chains.name, references={
+            **states, **{key: f'kept[{str(key)!r}]' for key in self.kept}})
+        self.nexts: dict[Optional[str], list[Next]] = {}
+        for change in self.graph.nexts:
+            self.nexts.setdefault(change.after, []).append(change)
+        self.places = {step.name: i for i, step in enumerate(plan.steps)}
+        # The first step that keeps a value in every iteration.
+        self.kept_since: dict[Key, int] = {}
+        for i, step in enumerate(plan.steps):
+            for key, guard in step.kept:
+                if guard == ALWAYS and _always_runs(step):
+                    self.kept_since.setdefault(key, i)
+        self.owners: dict[Key, dict[str, Optimizer]] = {}
+        for optimizer in self.graph.optimizers:
+            for unit in optimizer.owns:
+                self.owners.setdefault(unit.model, {})[optimizer.name] = optimizer
+        self.always_updated = {name for step in plan.steps for name, guard in step.updates
+                               if guard == ALWAYS and _always_runs(step)}
+        self.followers = self._followers()
+        # The model at the head of each row of followers, which moves by itself.
+        self.roots: dict[Key, Key] = {}
+        for model in self.followers:
+            self.roots[model.key] = self.roots.get(model.original, model.original)
 
     def write(self) -> None:
         writer = self.writer
@@ -64,7 +93,7 @@ class _Iteration:
                 step.write_parameters()
             if not self.is_alone:
                 writer.line('reports = runtime.Reports()')
-            if self.keeps:
+            if self.kept:
                 writer.line('kept = {}')
             for step in self.steps if not self.is_alone else ():
                 writer.line()
@@ -80,7 +109,7 @@ class _Iteration:
         self._clear_gradients()
         if not self.is_alone:
             writer.line('reports.clear()')
-        if self.keeps:
+        if self.kept:
             writer.line('kept.clear()')
         self._write_schedules()
         write_families(writer, self.names, [key for step in self.plan.steps for key in step.handed])
@@ -94,15 +123,13 @@ class _Iteration:
                 self._write_call(step, step_writer)
         self._write_followers(leaders)
         self._write_reports()
-        self._write_nexts([change for change in self.graph.nexts if change.after is None])
+        self._write_nexts(self.nexts.get(None, []))
 
     def _clear_gradients(self) -> None:
         """Writes that gradients of the iteration before go, which would take memory while the models run."""
-        renewed = {name for step in self.plan.steps for name, guard in step.updates
-                   if guard == ALWAYS and _always_runs(step)}
-        names = [optimizer.name for optimizer in self.graph.optimizers if optimizer.name in renewed]
+        names = [optimizer.name for optimizer in self.graph.optimizers if optimizer.name in self.always_updated]
         if names:
-            self.writer.line('# Gradients of the iteration before only take memory.')
+            self.writer.line('# Free the gradients of the iteration before.')
         if len(names) == len(self.graph.optimizers):
             with self.writer.block('for optimizer in optimizers.values():'):
                 self.writer.line('optimizer.target.cleargrads()')
@@ -113,23 +140,10 @@ class _Iteration:
 
     # Numbers between the steps
 
-    def _expressions(self, of_runs: bool = False) -> Expressions:
-        """Returns a printer of numbers that stand outside of the steps: states are read where they are.
-
-        Args:
-            of_runs: Whether what runs computed is read.
-        """
-        references = {state.key: f'numbers[{str(state.key)!r}]' for state in self.graph.states}
-        if of_runs:
-            references.update({key: f'kept[{str(key)!r}]' for key in self._kept()})
-        return Expressions(self.names, self.chains.name, references=references)
-
-    def _kept(self) -> set[Key]:
-        return {key for step in self.plan.steps for key, _ in step.kept} | self.drawn_outside
-
     def _prepare(self, expressions: Sequence[Expression], of_runs: bool = False) -> None:
         """Writes the numbers that some expressions are made of; of what runs computed, if that is read."""
-        needed = self._numbers_of(expressions, self._kept() if of_runs else ())
+        needed = self.needs.assignments((node.key for node in walk(*expressions) if isinstance(node, Reference)),
+                                        self.kept if of_runs else ())
         stages = [stage for assignment in needed for stage in assignment.stages]
         nodes = [*expressions, *stages]
         keys = {node.key for node in walk(*nodes) if isinstance(node, Reference)}
@@ -137,43 +151,32 @@ class _Iteration:
         bind_numbers(self.writer, self.graph, self.names, running)
         if any(node.name == 'batch_size' for node in running):
             self.writer.line(f'batch_size = draw.batch_size({rows_of(self.graph, ())!r})')
-        noises = [] if of_runs else [noise for noise in self.graph.noises if noise.key in keys]
+        places = self.graph.noise_places
+        noises = [] if of_runs else [self.graph.noises[i] for i in sorted(places[key] for key in keys if key in places)]
         write_families(self.writer, self.names, [*(noise.key for noise in noises),
                                                  *(key for a in needed for key in a.results)])
         for noise in noises:
             self.writer.line(f'{self.names.value(noise.key)} = draw.noise({str(noise.key)!r})', noise.span)
             if noise.key in self.drawn_outside:
                 self.writer.line(f'kept[{str(noise.key)!r}] = {self.names.value(noise.key)}')
-        printer = self._expressions(of_runs)
         for assignment in needed:
-            write_assignment(self.writer, printer, assignment)
-
-    def _numbers_of(self, expressions: Sequence[Expression], kept: Collection[Key]) -> list[Assignment]:
-        found: set[int] = set()
-        pending = [node.key for node in walk(*expressions) if isinstance(node, Reference)]
-        while pending:
-            key = pending.pop()
-            assignment = self.needs.maker.get(key)
-            if assignment is not None and key not in kept and id(assignment) not in found:
-                found.add(id(assignment))
-                pending.extend(assignment.operands)
-        return [a for a in self.graph.assignments if id(a) in found]
+            write_assignment(self.writer, self.printer_of_runs if of_runs else self.printer, assignment)
 
     def _write_schedules(self) -> None:
         schedules = self.graph.schedules
         self._prepare([schedule.expression for schedule in schedules])
         for schedule in schedules:
             self.writer.line(f'optimizers[{schedule.optimizer!r}].{schedule.hyperparameter} = '
-                             f'{self._expressions().text(schedule.expression)}', schedule.span)
+                             f'{self.printer.text(schedule.expression)}', schedule.span)
 
     # Steps
 
     def _write_call(self, step: Step, step_writer: StepWriter) -> None:
-        writer, printer = self.writer, self._expressions()
+        writer, printer = self.writer, self.printer
         call = f'{self.functions[step.name]}({", ".join(step_writer.arguments)})'
         if step_writer.results:
             call = f'{", ".join(step_writer.results)} = {call}'
-        after = [change for change in self.graph.nexts if change.after == step.name]
+        after = self.nexts.get(step.name, [])
         self._prepare([step.condition] if step.condition is not None else [])
         with writer.within('' if step.condition is None else f'if {printer.text(step.condition)}:'):
             varies = step.count is not None and not isinstance(step.count, Literal)
@@ -194,38 +197,28 @@ class _Iteration:
 
     def _leaders_to_watch(self) -> dict[Key, None]:
         """Returns the models that others follow and that an iteration may leave as they are."""
-        return dict.fromkeys(self._root(model) for model in self.graph.models
-                             if model.decay is not None and not self._is_always_updated(self._root(model)))
-
-    def _root(self, model: Model) -> Key:
-        """Returns the model at the head of a row of followers, which moves by itself."""
-        models = {model.key: model for model in self.graph.models}
-        while model.follows:
-            model = models[model.original]
-        return model.key
+        return dict.fromkeys(self.roots[model.key] for model in self.graph.models
+                             if model.decay is not None and not self._is_always_updated(self.roots[model.key]))
 
     def _is_always_updated(self, model: Key) -> bool:
-        owners = {o.name: o for o in self.graph.optimizers if any(unit.model == model for unit in o.owns)}
-        return any(name in owners and guard == ALWAYS and not owners[name].skips and _always_runs(step)
-                   for step in self.plan.steps for name, guard in step.updates)
+        return any(name in self.always_updated and not optimizer.skips
+                   for name, optimizer in self.owners.get(model, {}).items())
 
     def _before(self, model: Key) -> str:
         return self.names.get('before', str(model), f'{identifier(str(model))}_before')
 
     def _updates(self, model: Key) -> str:
-        owners = [o.name for o in self.graph.optimizers if any(unit.model == model for unit in o.owns)]
-        return ' + '.join(f'optimizers[{name!r}].t' for name in owners) or '0'
+        return ' + '.join(f'optimizers[{name!r}].t' for name in self.owners.get(model, ())) or '0'
 
     def _write_followers(self, watched: Iterable[Key]) -> None:
-        writer, printer = self.writer, self._expressions()
-        followers = self._followers()
+        writer, printer, followers = self.writer, self.printer, self.followers
         if followers:
             writer.lines('', '# Models that follow others')
         self._prepare([model.decay for model in followers if model.decay is not None])
         for model in followers:
             text, leader = (f'models[{str(key)!r}]' for key in (model.key, model.original))
             if model.decay is not None:
-                root = self._root(model)
+                root = self.roots[model.key]
                 with writer.within(f'if {self._updates(root)} > {self._before(root)}:' if root in watched else ''):
                     writer.line(f'runtime.follow({text}, {leader}, {printer.text(model.decay)})', model.span)
             else:
@@ -261,7 +254,7 @@ class _Iteration:
         nexts = self._moving(nexts)
         if not nexts:
             return
-        writer, printer = self.writer, self._expressions(of_runs=True)
+        writer, printer = self.writer, self.printer_of_runs
         together = len(nexts) > 1
         if together:
             writer.line('changes = {}')
@@ -277,14 +270,12 @@ class _Iteration:
 
     def _moving(self, nexts: Sequence[Next]) -> list[Next]:
         """Returns those that read what some run has; the states of others stay for ever."""
-        return [change for change in nexts if self._kept().issuperset(self.needs.leaves(change.expression))]
+        return [change for change in nexts if self.kept.issuperset(self.needs.leaves(change.expression))]
 
     def _is_always_kept(self, key: Key, after: Optional[str]) -> bool:
         """Says whether a value is there at the end of every iteration, or after a step."""
-        names = [step.name for step in self.plan.steps]
-        before = self.plan.steps if after is None else self.plan.steps[:1 + names.index(after)]
-        return any(key == kept and guard == ALWAYS and _always_runs(step) for step in before
-                   for kept, guard in step.kept)
+        last = len(self.places) if after is None else self.places[after]
+        return key in self.kept_since and self.kept_since[key] <= last
 
 
 def _always_runs(step: Step) -> bool:

@@ -16,8 +16,8 @@ def bind_numbers(writer: Writer, graph: Graph, names: Identifiers, expressions: 
     running = dict.fromkeys(n.name for n in nodes if isinstance(n, RunningNumber) and n.name != 'batch_size')
     for name in running:
         writer.line(f'{name} = numbers[{name!r}]')
-    read = {n.key for n in nodes if isinstance(n, Reference)}
-    states = [state for state in graph.states if state.key in read]
+    read = {n.key for n in nodes if isinstance(n, Reference) and n.key in graph.state_places}
+    states = [graph.states[i] for i in sorted(map(graph.state_places.__getitem__, read))]
     write_families(writer, names, [state.key for state in states])
     for state in states:
         writer.line(f'{names.value(state.key)} = numbers[{str(state.key)!r}]')

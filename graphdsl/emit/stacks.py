@@ -32,11 +32,15 @@ def stacked_families(operations: Sequence[Operation]) -> list[StackedFamily]:
     for one in operations:
         if one.stack is not None:
             groups.setdefault(one.stack, []).append(one.assignment)
+    readers: dict[Key, Key] = {}
+    for group in groups.values():
+        for key in group[0].operands:
+            readers.setdefault(key, group[0].results[0])
     found = []
     for heads in groups.values():
         value = heads[0].results[0]
-        loss = next((group[0].results[0] for group in groups.values() if value in group[0].operands), None)
-        if loss is not None:
+        if value in readers:
+            loss = readers[value]
             models = frozenset(model for assignment in heads for model in assignment.models)
             found.append(StackedFamily(models, value.base, loss.base))
     return found
@@ -69,7 +73,8 @@ def _targets(calls: Sequence[Apply], expressions: Expressions) -> str:
     """Returns the targets of some losses: a list, or the columns of an array."""
     targets = [call.arguments[1] for call in calls]
     first, columns = _column(targets[0]), [_column(target) for target in targets]
-    if calls[0].callee.name == 'softmax_cross_entropy' and first is not None and columns == [(first[0], first[1] + i) for i in range(len(calls))]:
+    if calls[0].callee.name == 'softmax_cross_entropy' and first is not None and \
+            columns == [(first[0], first[1] + i) for i in range(len(calls))]:
         return f'{expressions.text(first[0])}[:, {first[1]}:{first[1] + len(calls)}]'
     return f'[{", ".join(looped(list(map(expressions.text, targets)), "["))}]'
 

@@ -5,15 +5,15 @@ import itertools
 from typing import Iterable, Mapping, Optional, Sequence
 
 from graphdsl.semantics.computation import Key, RunningNumber, walk
-from graphdsl.semantics.graph import Graph, Unit
-from graphdsl.semantics.runs import may_be_stateful
+from graphdsl.semantics.graph import Noise, Unit
 from graphdsl.diagnostics import Span
-from graphdsl.emit.chains import Chains, begins_with_linear
+from graphdsl.emit.chains import Chains
 from graphdsl.emit.expressions import Expressions, count_text, write_assignment, write_families
 from graphdsl.emit.layout import write_dictionary, write_wrapped
 from graphdsl.emit.names import Identifiers, identifier, unit_text
 from graphdsl.emit.numbers import bind_numbers
 from graphdsl.emit.stacks import stacked_families, write_stack
+from graphdsl.emit.surroundings import Surroundings
 from graphdsl.emit.writer import Writer
 from graphdsl.plan.evaluation import rows_of
 from graphdsl.plan.history import points
@@ -25,7 +25,7 @@ class StepWriter:
     """Writes one step of `update_core`.
 
     Args:
-        graph: The graph.
+        whole: The graph.
         step: The step.
         writer: Where to.
         names: Identifiers of the enclosing function.
@@ -34,20 +34,22 @@ class StepWriter:
         is_alone: Whether `update_core` is nothing but one run of this step.
     """
 
-    def __init__(self, graph: Graph, step: Step, writer: Writer, names: Identifiers, chains: Chains,
+    def __init__(self, whole: Surroundings, step: Step, writer: Writer, names: Identifiers, chains: Chains,
                  spans: Mapping[Key, Span], is_alone: bool):
-        self.graph = graph
+        self.whole = whole
+        self.graph = whole.graph
         self.step = step
         self.writer = writer
         self.names = names
         self.spans = spans
         self.is_alone = is_alone
         self.conditions = [names.get('condition', c.name, identifier(c.name)) for c in step.conditions]
-        self.losses = {loss.key for loss in graph.losses}
-        self.chains = {model.key: model.chain for model in graph.models}
-        self.points = points(one.assignment for one in step.forward)
-        self.expressions = Expressions(names, chains.name, self._modes(), as_arrays=self._as_arrays())
+        self.losses = whole.losses
+        self.points = set(points(one.assignment for one in step.forward))
         self.assignments = [one.assignment for one in (*step.forward, *step.metrics)]
+        # Where an array does: a linear layer flattens it without a function node.
+        as_arrays = whole.linear, whole.images - self.points
+        self.expressions = Expressions(names, chains.name, self._modes(), as_arrays=as_arrays)
         self.has_cases = any(guard != ALWAYS for one in step.backward
                              for guard in [*(g for _, _, g in one.losses), *(g for _, g in one.optimizers)])
         # Whether what is differentiated is gathered in lists, as it may be more or less.
@@ -57,21 +59,17 @@ class StepWriter:
         self.adds = step.kind == 'accumulate' or len(set(names_in_passes)) < len(names_in_passes) or any(
             one.unused for one in step.backward)
         self.stacks = stacked_families(step.forward)
+        self.stacked = {model for stack in self.stacks for model in stack.models}
         self.families = _families([*step.taken(), *step.handed])
 
     def _modes(self) -> dict[Key, str]:
         """Returns how models are called that are not simply called."""
-        modes = {model.key: 'runtime.evaluating({})' for model in self.graph.models if model.is_frozen}
+        modes = {key: 'runtime.evaluating({})' for one in self.assignments for key in one.models
+                 if key in self.whole.frozen}
         for key, guard in self.step.quiet:
             modes[key] = 'runtime.quiet({})' if guard == NEVER else \
                 f'runtime.quiet_unless({self._when(guard)}, {{}})'
         return modes
-
-    def _as_arrays(self) -> set[tuple[Key, Key]]:
-        """Returns models and inputs where an array does: a linear layer flattens it without a function node."""
-        images = [Key(i.name) for i in self.graph.inputs if len(i.shape) > 1 and (i.dtype or '').startswith('float')]
-        return {(model, image) for model, chain in self.chains.items() if begins_with_linear(chain)
-                for image in images if image not in self.points}
 
     def _when(self, guard: Guard) -> str:
         """Returns a guard as Python."""
@@ -93,8 +91,7 @@ class StepWriter:
 
     def _single_units(self, one: BackwardPass) -> list[Unit]:
         """Returns what a pass moves but for heads that run as one."""
-        stacked = {model for stack in self.stacks for model in stack.models}
-        return [unit for units in one.units for unit in units if unit.model not in stacked]
+        return [unit for units in one.units for unit in units if unit.model not in self.stacked]
 
     def _write_parameters(self, variable: str, units: Sequence[Unit]) -> None:
         if not units:
@@ -193,13 +190,14 @@ class StepWriter:
         expressions = [c.expression for c in step.conditions] + [s for a in (*step.numbers, *self.assignments)
                                                                  for s in a.stages]
         bind_numbers(writer, self.graph, names, expressions)
-        write_families(writer, names, [noise.key for noise in self.graph.noises
-                                       if any(draw.name == str(noise.key) and draw.is_read for draw in step.draws)])
+        write_families(writer, names, [self.whole.noises[draw.name].key for draw in step.draws
+                                       if draw.kind == 'noise' and draw.is_read])
         self._write_draws(ALWAYS)
         if any(isinstance(n, RunningNumber) and n.name == 'batch_size' for n in walk(*expressions)):
             writer.line(f'batch_size = draw.batch_size({self._rows()!r})')
+        elsewhere = {*self.families, *(name for stack in self.stacks for name in (stack.value, stack.loss))}
         write_families(writer, names, [key for a in (*step.numbers, *self.assignments) for key in a.results
-                                       if key.base not in {*self.families, *(n for s in self.stacks for n in s[1:])}])
+                                       if key.base not in elsewhere])
         for assignment in step.numbers:
             write_assignment(writer, self.expressions, assignment)
         for variable, condition in zip(self.conditions, step.conditions):
@@ -216,9 +214,11 @@ class StepWriter:
 
     def _rows(self) -> str:
         streams = [draw.name for draw in self.step.draws if draw.kind == 'stream']
-        noise_streams = [noise.stream for noise in self.graph.noises
-                         if any(draw.name == str(noise.key) for draw in self.step.draws)]
-        return rows_of(self.graph, [*streams, *noise_streams])
+        return rows_of(self.graph, [*streams, *(noise.stream for noise in self._noises())])
+
+    def _noises(self) -> list[Noise]:
+        """Returns the noise that a run draws, in the order of the file."""
+        return [self.whole.noises[draw.name] for draw in self.step.draws if draw.kind == 'noise']
 
     def _write_draws(self, guard: Optional[Guard]) -> None:
         """Writes the draws that always take place, or for None the others."""
@@ -228,13 +228,13 @@ class StepWriter:
             again = ', again=True' if draw.again else ''
             with self._guarded(draw.guard):
                 if draw.kind == 'stream':
-                    columns = [i for i in self.graph.inputs if i.stream == draw.name]
+                    columns = self.whole.inputs[draw.name]
                     variables = ', '.join(self.names.value(Key(i.name)) if i.name != '_' else '_' for i in columns)
                     comma = ',' if len(columns) == 1 else ''
                     self.writer.line(f'{variables}{comma} = draw.minibatch({draw.name!r}{again})', columns[0].span)
                     self._write_points(Key(i.name) for i in columns)
                 else:
-                    noise = next(n for n in self.graph.noises if str(n.key) == draw.name)
+                    noise = self.whole.noises[draw.name]
                     self.writer.line(f'{self.names.value(noise.key)} = draw.noise({draw.name!r}{again})', noise.span)
                     self._write_points([noise.key])
 
@@ -264,7 +264,7 @@ class StepWriter:
         with self.writer.loops():
             for stack, group in itertools.groupby(operations, lambda one: one.stack):
                 if stack is not None:
-                    write_stack(self.writer, self.expressions, self.chains, [one.assignment for one in group])
+                    write_stack(self.writer, self.expressions, self.whole.chains, [one.assignment for one in group])
                     continue
                 for one in group:
                     modes = [self._mode(one, history) for history in one.history]
@@ -285,20 +285,24 @@ class StepWriter:
         if self.gathers:
             certain = [term for term in one.losses if term.guard == ALWAYS]
             self._write_lists(one, number, certain)
-            self._gather_losses(number, _is_weighted(one), [term for term in one.losses if term not in certain])
+            self._gather_losses(number, _is_weighted(one), [term for term in one.losses if term.guard != ALWAYS])
             self._differentiate_gathered(one, number)
             return
-        stacks = [stack for stack in self.stacks if any(term.loss.base == stack.loss for term in one.losses)]
-        terms = [term for term in one.losses if not any(stack.loss == term.loss.base for stack in stacks)]
-        wholes = [next(term for term in one.losses if term.loss.base == stack.loss) for stack in stacks]
+        families: dict[str, WeightedLoss] = {}
+        for term in one.losses:
+            families.setdefault(term.loss.base, term)
+        stacks = [stack for stack in self.stacks if stack.loss in families]
+        stacked = {stack.loss for stack in stacks}
+        terms = [term for term in one.losses if term.loss.base not in stacked]
+        wholes = [families[stack.loss] for stack in stacks]
         losses = [*(f'{self.names.get("value", stack.loss)}.whole' for stack in stacks),
                   *(self.names.value(term.loss) for term in terms)]
         weights = ''
         if _is_weighted(one):
             factors = [_weight(term.weight, loss) for term, loss in zip([*wholes, *terms], losses)]
             weights = f', grad_outputs=[{", ".join(factors)}]'
-        moved = [self.names.get('value', stack.value) for stack in stacks
-                 if any(unit.model in stack.models for units in one.units for unit in units)]
+        models = {unit.model for units in one.units for unit in units}
+        moved = [self.names.get('value', stack.value) for stack in stacks if not models.isdisjoint(stack.models)]
         parameters = [f'*{value}.weights' for value in moved]
         if self._single_units(one):
             parameters.append(f'*{self._of_pass(number)}')
@@ -353,7 +357,7 @@ class StepWriter:
 
     def _write_updates(self) -> None:
         step, writer = self.step, self.writer
-        optimizers = {optimizer.name: optimizer for optimizer in self.graph.optimizers}
+        optimizers = self.whole.optimizers
         writer.lines('', '# Update')
         if any(optimizers[name].hooks for name, _ in step.updates):
             writer.line('runtime.unshare(optimizers)')
@@ -370,10 +374,11 @@ class StepWriter:
             self._cut_states()
 
     def _cut_states(self) -> None:
-        called = {model for one in self.step.forward for model in one.assignment.models}
-        for model in self.graph.models:
-            if model.key in called and may_be_stateful(model.chain):
-                self.writer.line(f'runtime.cut(models[{str(model.key)!r}])', model.span)
+        stateful = self.whole.stateful
+        for place in sorted({stateful[key] for one in self.step.forward for key in one.assignment.models
+                             if key in stateful}):
+            model = self.graph.models[place]
+            self.writer.line(f'runtime.cut(models[{str(model.key)!r}])', model.span)
 
     def _write_reports(self, head: str) -> None:
         """Writes what a run reports, at once or for means over several runs."""

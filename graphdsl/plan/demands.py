@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from typing import Iterable, Mapping, Sequence
 
 from graphdsl.semantics.computation import Key
-from graphdsl.semantics.graph import Optimizer, Unit
-from graphdsl.plan.plan import NEVER, BackwardPass, Guard, WeightedLoss, either
+from graphdsl.semantics.graph import Unit
+from graphdsl.plan.plan import BackwardPass, Guard, WeightedLoss, either
 
 
 @dataclass(frozen=True)
@@ -33,33 +33,27 @@ class Demand:
         return tuple(term for term in self.losses if not models.isdisjoint(reached[term.loss]))
 
 
-def passes_by_loss(demands: Iterable[Demand], reached: Mapping[Key, set[Key]], optimizers: Sequence[Optimizer]
-                   ) -> tuple[BackwardPass, ...]:
+def passes_by_loss(demands: Iterable[Demand], reached: Mapping[Key, set[Key]],
+                   owners: Mapping[Key, Sequence[tuple[str, Unit]]]) -> tuple[BackwardPass, ...]:
     """Differentiates each loss by itself, with respect to all that it depends on and that some optimizer owns.
 
     Args:
         demands: Of the optimizers of a step, in order.
         reached: The models that each loss depends on, losses in the order of the file.
-        optimizers: All of the graph.
+        owners: For each model of the graph the optimizers that own it or some of it, each with what.
     """
     found: dict[tuple[Key, float], list[tuple[Demand, WeightedLoss]]] = {}
     for demand in demands:
         for term in demand.reached(reached):
             found.setdefault((term.loss, term.weight), []).append((demand, term))
-    owners: dict[Key, list[tuple[str, Unit]]] = {}
-    for optimizer in optimizers:
-        for unit in optimizer.owns:
-            owners.setdefault(unit.model, []).append((optimizer.name, unit))
     order = {loss: i for i, loss in enumerate(reached)}
-    return tuple(_pass(asked, reached, owners) for _, asked in sorted(found.items(), key=lambda item: order[item[0][0]]))
+    return tuple(_pass(asked, reached, owners)
+                 for _, asked in sorted(found.items(), key=lambda item: order[item[0][0]]))
 
 
 def _pass(asked: Sequence[tuple[Demand, WeightedLoss]], reached: Mapping[Key, set[Key]],
           owners: Mapping[Key, Sequence[tuple[str, Unit]]]) -> BackwardPass:
-    guard = NEVER
-    for _, term in asked:
-        guard = either(guard, term.guard)
-    loss = asked[0][1]._replace(guard=guard)
+    loss = asked[0][1]._replace(guard=either(*(term.guard for _, term in asked)))
     names = {demand.optimizer for demand, _ in asked}
     return BackwardPass((loss,), tuple((demand.optimizer, demand.guard) for demand, _ in asked),
                         tuple(demand.owns for demand, _ in asked),

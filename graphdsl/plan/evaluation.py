@@ -25,7 +25,8 @@ def _grouped(graph: Graph, needs: Needs, keys: Iterable[Key], origins: Mapping[K
     groups: dict[tuple[str, ...], list[Key]] = {}
     for key in keys:
         groups.setdefault(origins[key], []).append(key)
-    return tuple(_computation(graph, needs, group, results) for group, results in groups.items())
+    drawn = {key: i for i, key in enumerate((*(Key(i.name) for i in graph.inputs), *(n.key for n in graph.noises)))}
+    return tuple(_computation(drawn, needs, group, results) for group, results in groups.items())
 
 
 def rows_of(graph: Graph, streams: Iterable[str]) -> str:
@@ -33,11 +34,10 @@ def rows_of(graph: Graph, streams: Iterable[str]) -> str:
     return next(iter(streams), graph.streams[0].name if graph.streams else 'main')
 
 
-def _computation(graph: Graph, needs: Needs, sources: tuple[str, ...], results: list[Key]) -> Computation:
+def _computation(drawn: Mapping[Key, int], needs: Needs, sources: tuple[str, ...], results: list[Key]) -> Computation:
     assignments = needs.assignments(results)
     read = {*results, *(key for a in assignments for key in a.operands)}
-    inputs = [Key(i.name) for i in graph.inputs if Key(i.name) in read]
-    inputs += [noise.key for noise in graph.noises if noise.key in read]
+    inputs = sorted((key for key in read if key in drawn), key=drawn.__getitem__)
     history = History(assignments, {}, {}, points(assignments))
     forward = tuple(Operation(a, history.stages(a)) for a in assignments)
     return Computation(sources, tuple(inputs), forward, tuple(results))

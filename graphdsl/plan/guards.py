@@ -11,17 +11,17 @@ class Conditions:
     """The conditions of a step, each once."""
 
     def __init__(self) -> None:
-        self._names: dict[Expression, str] = {}
+        self._found: dict[Expression, tuple[int, str]] = {}
 
     def guard(self, expression: Optional[Expression], name: str) -> Guard:
         """Returns the guard of a condition, which is noted with a name; always, where there is none."""
         if expression is None:
             return ALWAYS
-        self._names.setdefault(expression, name)
-        return frozenset([frozenset([list(self._names).index(expression)])])
+        number, _ = self._found.setdefault(expression, (len(self._found), name))
+        return frozenset([frozenset([number])])
 
     def all(self) -> tuple[Condition, ...]:
-        return tuple(Condition(expression, name) for expression, name in self._names.items())
+        return tuple(Condition(expression, name) for expression, (_, name) in self._found.items())
 
 
 def guarded(wanted: Mapping[Key, Guard], assignments: Sequence[Assignment]) -> dict[Key, Guard]:
@@ -31,15 +31,13 @@ def guarded(wanted: Mapping[Key, Guard], assignments: Sequence[Assignment]) -> d
         wanted: What is asked for, and when.
         assignments: In the order of computation.
     """
-    guards = dict(wanted)
+    asked = {key: {guard} for key, guard in wanted.items()}
     for assignment in reversed(assignments):
-        guard = NEVER
-        for key in assignment.results:
-            guard = either(guard, guards.get(key, NEVER))
+        guard = either(*(one for key in assignment.results for one in asked.get(key, ())))
         if guard == NEVER:
             continue
         for key in assignment.results:
-            guards[key] = guard
+            asked[key] = {guard}
         for key in assignment.operands:
-            guards[key] = either(guards.get(key, NEVER), guard)
-    return guards
+            asked.setdefault(key, set()).add(guard)
+    return {key: either(*guards) for key, guards in asked.items()}

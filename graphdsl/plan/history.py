@@ -5,14 +5,13 @@ from typing import Iterable, Mapping, Sequence
 
 from graphdsl.semantics import flow
 from graphdsl.semantics.computation import (
-    Apply, Assignment, Builtin, Expression, Key, ModelName, Previous, Reference, walk)
+    Apply, Assignment, Builtin, Expression, Key, ModelName, Previous, Reference)
 from graphdsl.plan.plan import ALWAYS, NEVER, Guard, both, either
 
 
 def points(assignments: Iterable[Assignment]) -> tuple[Key, ...]:
     """Returns the values that gradients are taken with respect to by `grad`, each once."""
-    return tuple(dict.fromkeys(node.arguments[1].key for assignment in assignments
-                               for node in walk(*assignment.stages) if _is_gradient(node)))
+    return tuple(dict.fromkeys(key for assignment in assignments for key in assignment.points))
 
 
 def _is_gradient(node: Expression) -> bool:
@@ -33,13 +32,15 @@ class History:
                  sources: Iterable[Key]):
         self._moved = moved
         self._moving: dict[Key, Guard] = dict.fromkeys(sources, ALWAYS)
-        self._wanted = dict(losses)
-        self._differentiating = {id(a) for a in assignments if any(map(_is_gradient, walk(*a.stages)))}
+        self._wanted: dict[int, Guard] = {}
+        asked = {key: {guard} for key, guard in losses.items()}
         for assignment in reversed(assignments):
-            wanted = self._demand(assignment)
-            if wanted != NEVER:
+            self._wanted[id(assignment)] = either(*(
+                guard for key in assignment.results for guard in asked.get(key, ())))
+            through = self._demand(assignment)
+            if through != NEVER:
                 for key in flow.gradient_sources(assignment)[0]:
-                    self._wanted[key] = either(self._wanted.get(key, NEVER), wanted)
+                    asked.setdefault(key, set()).add(through)
         self._stages: dict[int, tuple[Guard, ...]] = {}
         for assignment in assignments:
             moving = self._motion(assignment)
@@ -53,24 +54,17 @@ class History:
 
     def is_wanted(self, assignment: Assignment) -> bool:
         """Says whether gradients may flow to the results of an assignment."""
-        return self._of_results(assignment) != NEVER
-
-    def _of_results(self, assignment: Assignment) -> Guard:
-        guard = NEVER
-        for key in assignment.results:
-            guard = either(guard, self._wanted.get(key, NEVER))
-        return guard
+        return self._wanted[id(assignment)] != NEVER
 
     def _demand(self, assignment: Assignment) -> Guard:
         """Returns when gradients flow through an assignment: always, if it takes some itself."""
-        return ALWAYS if id(assignment) in self._differentiating else self._of_results(assignment)
+        return ALWAYS if assignment.points else self._wanted[id(assignment)]
 
     def _wants(self, assignment: Assignment) -> list[Guard]:
         """Returns when gradients flow to the result of each stage; what a stage does not differentiate gets none."""
         wanted = [self._demand(assignment)]
         for stage in reversed(assignment.stages[1:]):
-            passes = id(assignment) in self._differentiating or any(
-                isinstance(node, Previous) for node in flow.differentiable(stage))
+            passes = assignment.points or any(isinstance(node, Previous) for node in flow.differentiable(stage))
             wanted.append(wanted[-1] if passes else NEVER)
         return wanted[::-1]
 
@@ -78,10 +72,8 @@ class History:
         """Returns when something that is moved stands upstream of the result of each stage."""
         found: list[Guard] = []
         for stage in assignment.stages:
-            guard = NEVER
-            for node in flow.differentiable(stage):
-                guard = either(guard, found[-1] if isinstance(node, Previous) and found else self._moves(node))
-            found.append(guard)
+            found.append(either(*{found[-1] if isinstance(node, Previous) and found else self._moves(node)
+                                  for node in flow.differentiable(stage)}))
         return found
 
     def _moves(self, node: Expression) -> Guard:

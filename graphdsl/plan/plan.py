@@ -17,16 +17,28 @@ NEVER: Guard = frozenset()
 
 def both(a: Guard, b: Guard) -> Guard:
     """Returns the guard that holds where two hold."""
+    # Where all cases of one are cases of the other, it is the narrower one.
+    if b == ALWAYS or a <= b:
+        return a
+    if a == ALWAYS or b <= a:
+        return b
     return simplified(frozenset(x | y for x in a for y in b))
 
 
-def either(a: Guard, b: Guard) -> Guard:
-    """Returns the guard that holds where one of two holds."""
-    return simplified(a | b)
+def either(*guards: Guard) -> Guard:
+    """Returns the guard that holds where one of some holds."""
+    if ALWAYS in guards:
+        return ALWAYS
+    widest = max(guards, key=len, default=NEVER)
+    if all(guard <= widest for guard in guards):
+        return widest
+    return simplified(frozenset().union(*guards))
 
 
 def simplified(guard: Guard) -> Guard:
     """Returns a guard without cases that others include."""
+    if len(set(map(len, guard))) < 2:
+        return guard
     return frozenset(case for case in guard if not any(other < case for other in guard))
 
 

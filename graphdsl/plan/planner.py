@@ -4,44 +4,75 @@ What needs less work with the same results is up to :mod:`graphdsl.plan.passes`.
 """
 from __future__ import annotations
 
-from typing import Iterable, Mapping, Sequence
+from typing import Iterable, Sequence
 
 from graphdsl.semantics import flow
 from graphdsl.semantics.computation import Assignment, Key, Reference, walk
-from graphdsl.semantics.graph import Graph
+from graphdsl.semantics.graph import Graph, Unit
 from graphdsl.semantics.graph import Step as CheckedStep
-from graphdsl.semantics.needs import Needs, steps_of, streams_read, terms_of
+from graphdsl.semantics.needs import Needs, steps_of, terms_of
 from graphdsl.plan.demands import Demand, passes_by_loss
 from graphdsl.plan.evaluation import evaluations, predictions
 from graphdsl.plan.guards import Conditions, guarded
 from graphdsl.plan.pools import pools_of
 from graphdsl.plan.plan import (
     ALWAYS, NEVER, Draw, Guard, Operation, Plan, Report, Step, WeightedLoss, both, either)
-from graphdsl.plan.statistics import quiet_models
+from graphdsl.plan.statistics import has_statistics, quiet_models
 
 
 def plan(graph: Graph) -> Plan:
     """Plans the run of a checked graph."""
-    needs = Needs(graph)
-    steps = [_StepPlanner(graph, needs, step) for step in steps_of(graph)]
-    last: dict[Key, _StepPlanner] = {}
-    for metric in graph.metrics:
-        step = next((s for s in reversed(steps) if needs.follows(metric.key, s.available)), None)
-        if step is not None:
-            last[metric.key] = step
+    whole = _Whole(graph)
+    steps = [_StepPlanner(whole, step) for step in steps_of(graph)]
     metrics = [m.key for m in graph.metrics]
-    reached = flow.Reach(graph.assignments, [loss.key for loss in graph.losses]).models()
-    return Plan(graph, tuple(step.plan([m for m in metrics if last.get(m) is step], reached) for step in steps),
-                pools_of(graph), evaluations(graph, needs, [*(loss.key for loss in graph.losses), *metrics]),
-                predictions(graph, needs, graph.outputs))
+    reported: list[list[Key]] = [[] for _ in steps]
+    for metric, numbers in whole.needs.following(metrics, [step.available for step in steps]).items():
+        if numbers:
+            reported[numbers.bit_length() - 1].append(metric)
+    return Plan(graph, tuple(map(_StepPlanner.plan, steps, reported)), pools_of(graph),
+                evaluations(graph, whole.needs, [*(loss.key for loss in graph.losses), *metrics]),
+                predictions(graph, whole.needs, graph.outputs))
+
+
+class _Whole:
+    """What the planning of a step asks of the graph as a whole.
+
+    Attributes:
+        needs: What its values are computed from.
+        losses, optimizers, models, streams, noises: By key or name, each with its place in the file.
+        stream_of: The stream of each input that is used.
+        inputs: Of each stream.
+        reached: The models that each loss sends gradients to.
+        owners: The optimizers that own a model or some of it, each with what it owns.
+        with_statistics: Models that train and may keep running statistics.
+        read: Values that the rules of states read.
+    """
+
+    def __init__(self, graph: Graph):
+        self.needs = Needs(graph)
+        self.losses = {loss.key: (i, loss) for i, loss in enumerate(graph.losses)}
+        self.optimizers = {optimizer.name: (i, optimizer) for i, optimizer in enumerate(graph.optimizers)}
+        self.streams = {name: i for i, name in enumerate([stream.name for stream in graph.streams] or ['main'])}
+        self.noises = {noise.key: i for i, noise in enumerate(graph.noises)}
+        self.stream_of = {Key(i.name): i.stream for i in graph.inputs if i.name != '_'}
+        self.inputs: dict[str, list[Key]] = {}
+        for i in graph.inputs:
+            self.inputs.setdefault(i.stream, []).append(Key(i.name))
+        self.reached = flow.Reach(graph.assignments, list(self.losses)).models()
+        self.owners: dict[Key, list[tuple[str, Unit]]] = {}
+        for optimizer in graph.optimizers:
+            for unit in optimizer.owns:
+                self.owners.setdefault(unit.model, []).append((optimizer.name, unit))
+        self.with_statistics = {model.key: i for i, model in enumerate(graph.models)
+                                if not model.is_frozen and has_statistics(model.chain)}
+        self.read = {key for change in graph.nexts for key in self.needs.leaves(change.expression)}
 
 
 class _StepPlanner:
     """Plans one step.
 
     Args:
-        graph: The graph.
-        needs: What its values are computed from.
+        whole: The graph.
         step: The step, as checked.
 
     Attributes:
@@ -49,9 +80,9 @@ class _StepPlanner:
         available: The values that a run has when all conditions hold.
     """
 
-    def __init__(self, graph: Graph, needs: Needs, step: CheckedStep):
-        self._graph = graph
-        self._needs = needs
+    def __init__(self, whole: _Whole, step: CheckedStep):
+        self._whole = whole
+        self._needs = needs = whole.needs
         self._step = step
         self._conditions = Conditions()
         self._demands = list(self._demanded())
@@ -59,84 +90,72 @@ class _StepPlanner:
         self._numbers = needs.assignments(node.key for condition in self._conditions.all() for node in
                                           walk(condition.expression) if isinstance(node, Reference))
         early = set(map(id, self._numbers))
-        self.guards = guarded(self._losses, [a for a in graph.assignments if id(a) not in early])
         self._forward = [a for a in needs.assignments(self._losses) if id(a) not in early]
+        self.guards = guarded(self._losses, self._forward)
         self._draws = self._drawn()
-        drawn = {draw.name for draw in self._draws if draw.kind == 'stream'}
-        for i in graph.inputs:
-            if i.stream in drawn:
-                self.guards[Key(i.name)] = next(d.guard for d in self._draws if d[:2] == ('stream', i.stream))
-        for key in [*(state.key for state in graph.states), *(k for a in self._numbers for k in a.results)]:
-            self.guards[key] = ALWAYS
+        for draw in self._draws:
+            if draw.kind == 'stream':
+                self.guards.update(dict.fromkeys(whole.inputs[draw.name], draw.guard))
+        self.guards.update(dict.fromkeys((key for a in self._numbers for key in a.results), ALWAYS))
         self.available = {key for key, guard in self.guards.items() if guard != NEVER}
 
     def _demanded(self) -> Iterable[Demand]:
         """Yields what each optimizer asks of a run, in the order of the file."""
-        updates = {update.optimizer: update for update in self._step.updates}
-        conditions = {loss.key: loss.condition for loss in self._graph.losses}
-        for optimizer in self._graph.optimizers:
-            update = updates.get(optimizer.name)
-            if update is None:
-                continue
+        optimizers, all_losses = self._whole.optimizers, self._whole.losses
+        for update in sorted(self._step.updates, key=lambda update: optimizers[update.optimizer][0]):
+            optimizer = optimizers[update.optimizer][1]
             updated = self._conditions.guard(update.condition, f'updates {optimizer.name}')
             losses = [WeightedLoss(term.loss, term.weight, both(updated, self._conditions.guard(
-                conditions[term.loss], f'has {term.loss}')))
+                all_losses[term.loss][1].condition, f'has {term.loss}')))
                 for term in terms_of(update, optimizer)]
-            present = NEVER
-            for loss in losses:
-                present = either(present, loss.guard)
-            yield Demand(optimizer.name, optimizer.owns, present, tuple(losses))
+            yield Demand(optimizer.name, optimizer.owns, either(*(loss.guard for loss in losses)), tuple(losses))
 
     def _needed_losses(self) -> dict[Key, Guard]:
         """Returns the losses that a run minimizes, in the order of the file, each with when."""
-        found: dict[Key, Guard] = {}
+        found: dict[Key, set[Guard]] = {}
         for demand in self._demands:
             for loss, _, guard in demand.losses:
-                found[loss] = either(found.get(loss, NEVER), guard)
-        return {loss.key: found[loss.key] for loss in self._graph.losses if loss.key in found}
+                found.setdefault(loss, set()).add(guard)
+        return {loss: either(*found[loss]) for loss in sorted(found, key=lambda loss: self._whole.losses[loss][0])}
 
     def _drawn(self) -> tuple[Draw, ...]:
-        again = self._step.again
-        draws = []
-        for stream in streams_read(self._graph, self._forward):
-            inputs = {Key(i.name) for i in self._graph.inputs if i.stream == stream}
-            guard = self._read_when(inputs)
-            draws.append(Draw('stream', stream, again is not None, guard))
+        whole, again = self._whole, self._step.again
+        streams: dict[str, set[Guard]] = {}
+        noises: dict[Key, set[Guard]] = {}
+        for assignment in self._forward:
+            guard = self.guards[assignment.results[0]]
+            for key in assignment.operands:
+                if key in whole.stream_of:
+                    streams.setdefault(whole.stream_of[key], set()).add(guard)
+                elif key in whole.noises:
+                    noises.setdefault(key, set()).add(guard)
         in_conditions = {node.key for condition in self._conditions.all() for node in walk(condition.expression)
                          if isinstance(node, Reference)} | {k for a in self._numbers for k in a.operands}
-        for noise in self._graph.noises:
-            guard = ALWAYS if noise.key in in_conditions else self._read_when({noise.key})
-            if guard != NEVER:
-                draws.append(Draw('noise', str(noise.key), again == 'batch', guard))
-                self.guards[noise.key] = guard
+        noises.update({key: {ALWAYS} for key in in_conditions if key in whole.noises})
+        draws = [Draw('stream', stream, again is not None, either(*streams[stream]))
+                 for stream in sorted(streams, key=whole.streams.__getitem__)]
+        for key in sorted(noises, key=whole.noises.__getitem__):
+            self.guards[key] = either(*noises[key])
+            draws.append(Draw('noise', str(key), again == 'batch', self.guards[key]))
         return tuple(draws)
 
-    def _read_when(self, keys: set[Key]) -> Guard:
-        found = NEVER
-        for assignment in self._forward:
-            if keys.intersection(assignment.operands):
-                found = either(found, self.guards[assignment.results[0]])
-        return found
-
-    def plan(self, metrics: Sequence[Key], reached: Mapping[Key, set[Key]]) -> Step:
+    def plan(self, metrics: Sequence[Key]) -> Step:
         """Returns the step.
 
         Args:
             metrics: Those that this step reports.
-            reached: The models that each loss sends gradients to, losses in the order of the file.
         """
         extra, reported = self._computed_metrics(metrics)
-        reached = {loss: models for loss, models in reached.items() if loss in self._losses}
-        backward = passes_by_loss(self._demands, reached, self._graph.optimizers)
+        whole = self._whole
+        backward = passes_by_loss(self._demands, {loss: whole.reached[loss] for loss in self._losses}, whole.owners)
         forward = tuple(_with_history(a, self.guards[a.results[0]]) for a in self._forward)
-        read = {key for change in self._graph.nexts for key in self._needs.leaves(change.expression)}
-        kept = tuple(Report(key, self.guards[key]) for key in sorted(read) if key in self.guards)
+        kept = tuple(Report(key, self.guards[key]) for key in sorted(self.guards) if key in whole.read)
         step = self._step
         return Step(step.name, step.condition, step.kind, step.count, self._conditions.all(), self._draws,
                     self._numbers, forward, extra, backward,
                     tuple((demand.optimizer, demand.guard) for demand in self._demands),
                     tuple(Report(loss, guard) for loss, guard in self._losses.items()) + reported,
-                    quiet_models(self._graph, self._forward, self._demands), kept)
+                    quiet_models(whole.with_statistics, self._forward, self._demands), kept)
 
     def _computed_metrics(self, metrics: Sequence[Key]) -> tuple[tuple[Operation, ...], tuple[Report, ...]]:
         """Returns what is computed for reports alone, and when each metric is reported."""
@@ -152,9 +171,12 @@ class _StepPlanner:
 
     def _present(self, metric: Key) -> Guard:
         """Returns when all that a metric is computed from is there."""
-        found, pending = ALWAYS, [metric]
+        found, pending, seen = ALWAYS, [metric], set()
         while pending:
             key = pending.pop()
+            if key in seen:
+                continue
+            seen.add(key)
             if key in self.available:
                 found = both(found, self.guards[key])
             elif key in self._needs.maker:

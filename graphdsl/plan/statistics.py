@@ -1,27 +1,31 @@
 """Running statistics: a model's move only in a step that updates an optimizer of it."""
 from __future__ import annotations
 
-from typing import Iterable, Sequence
+from typing import Iterable, Mapping, Sequence
 
 from graphdsl.semantics import catalog
 from graphdsl.semantics.computation import Assignment, ChainType, Key
-from graphdsl.semantics.graph import Graph
 from graphdsl.semantics.paths import links
 from graphdsl.plan.demands import Demand
 from graphdsl.plan.plan import ALWAYS, NEVER, Guard, either
 
 
-def quiet_models(graph: Graph, forward: Iterable[Assignment], demands: Sequence[Demand]
+def quiet_models(with_statistics: Mapping[Key, int], forward: Iterable[Assignment], demands: Sequence[Demand]
                  ) -> tuple[tuple[Key, Guard], ...]:
-    """Returns the models that a run calls and may have to leave alone, each with when their statistics do move."""
+    """Returns the models that a run calls and may have to leave alone, each with when their statistics do move.
+
+    Args:
+        with_statistics: Models that may keep statistics and are not frozen, each with its place in the file.
+        forward: What the run computes.
+        demands: Of the optimizers that it updates.
+    """
     owned: dict[Key, Guard] = {}
     for demand in demands:
-        for model in {unit.model for unit in demand.owns}:
-            owned[model] = either(owned.get(model, NEVER), demand.guard)
-    called = {model for assignment in forward for model in assignment.models}
-    return tuple((model.key, owned.get(model.key, NEVER)) for model in graph.models
-                 if model.key in called and not model.is_frozen and has_statistics(model.chain)
-                 and owned.get(model.key, NEVER) != ALWAYS)
+        for unit in demand.owns:
+            owned[unit.model] = either(owned.get(unit.model, NEVER), demand.guard)
+    called = {model for assignment in forward for model in assignment.models if model in with_statistics}
+    return tuple((model, owned.get(model, NEVER)) for model in sorted(called, key=with_statistics.__getitem__)
+                 if owned.get(model, NEVER) != ALWAYS)
 
 
 def has_statistics(chain: ChainType) -> bool:

@@ -250,6 +250,12 @@ class Assignment(Located):
         return tuple(dict.fromkeys(callee.key for callee in self.callees if isinstance(callee, ModelName)))
 
     @functools.cached_property
+    def points(self) -> tuple[Key, ...]:
+        """The values that it takes gradients with respect to by `grad`, each once."""
+        return tuple(dict.fromkeys(n.arguments[1].key for n in walk(*self.stages)
+                                   if isinstance(n, Apply) and n.callee == Builtin('grad')))
+
+    @functools.cached_property
     def numbers(self) -> tuple[str, ...]:
         """The numbers of the run that it asks for, such as ``batch_size``, each once."""
         return tuple(dict.fromkeys(n.name for n in walk(*self.stages) if isinstance(n, RunningNumber)))

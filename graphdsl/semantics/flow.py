@@ -2,7 +2,7 @@
 from __future__ import annotations
 
 import heapq
-from typing import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 
 from graphdsl.semantics.builtins import WITHOUT_GRADIENT
 from graphdsl.semantics.computation import (
@@ -64,17 +64,19 @@ def _cycle(assignments: Sequence[Assignment], needs: Sequence[set[int]], left: s
                    help='a value of the minibatch before must be a `state`; otherwise cut the circle')
 
 
-def reaching(keys: Iterable[Key], maker: Mapping[Key, Assignment]) -> list[Assignment]:
+def reaching(keys: Iterable[Key], maker: Mapping[Key, Assignment], given: Collection[Key] = ()) -> list[Assignment]:
     """Returns the assignments that some values are computed by, in no particular order.
 
     Args:
         keys: The values.
         maker: The assignment that makes each value.
+        given: Values that are there already.
     """
     found: dict[int, Assignment] = {}
     pending = list(keys)
     while pending:
-        assignment = maker.get(pending.pop())
+        key = pending.pop()
+        assignment = maker.get(key) if key not in given else None
         if assignment is not None and id(assignment) not in found:
             found[id(assignment)] = assignment
             pending.extend(assignment.operands)

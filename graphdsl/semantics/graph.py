@@ -4,8 +4,9 @@ It says what is computed from what and who owns which model, and nothing of how.
 """
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass
-from typing import Any, Iterator, NamedTuple, Optional, Union
+from typing import Any, Iterator, Mapping, NamedTuple, Optional, Union
 
 from graphdsl.diagnostics import Span
 from graphdsl.semantics.computation import Assignment, ChainType, Construct, Expression, Key, Located
@@ -275,6 +276,16 @@ class Graph:
     nexts: tuple[Next, ...]
     schedules: tuple[Schedule, ...]
     train: Train
+
+    @functools.cached_property
+    def state_places(self) -> Mapping[Key, int]:
+        """The place of each state among all."""
+        return {state.key: i for i, state in enumerate(self.states)}
+
+    @functools.cached_property
+    def noise_places(self) -> Mapping[Key, int]:
+        """The place of each noise among all."""
+        return {noise.key: i for i, noise in enumerate(self.noises)}
 
     def conditions(self) -> Iterator[Expression]:
         """Yields the conditions of losses, steps and updates."""

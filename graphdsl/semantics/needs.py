@@ -2,7 +2,8 @@
 from __future__ import annotations
 
 import functools
-from typing import Collection, Iterable, Mapping
+import operator
+from typing import Collection, Iterable, Mapping, Sequence
 
 from graphdsl.semantics import catalog, flow
 from graphdsl.semantics.computation import (
@@ -42,9 +43,9 @@ class Needs:
         self._optimizers = {optimizer.name: optimizer for optimizer in graph.optimizers}
         self._conditions = {loss.key: loss.condition for loss in graph.losses}
 
-    def assignments(self, keys: Iterable[Key]) -> tuple[Assignment, ...]:
-        """Returns the assignments that some values need, in the order of computation."""
-        return tuple(sorted(flow.reaching(keys, self.maker), key=lambda assignment: self._order[id(assignment)]))
+    def assignments(self, keys: Iterable[Key], given: Collection[Key] = ()) -> tuple[Assignment, ...]:
+        """Returns the assignments that some values need beside what is given, in the order of computation."""
+        return tuple(sorted(flow.reaching(keys, self.maker, given), key=lambda assignment: self._order[id(assignment)]))
 
     def root(self, key: Key) -> Key:
         """Returns the value that a name stands for, through names that are just other names."""
@@ -72,20 +73,31 @@ class Needs:
                 found[key] = span
         return found
 
-    def follows(self, value: Key, available: Collection[Key]) -> bool:
-        """Says whether a value follows from others without a model, random numbers or a pool."""
-        pending = [value]
-        seen: set[Key] = set()
-        while pending:
-            key = pending.pop()
-            if key in available or key in self._states or key in seen:
-                continue
-            seen.add(key)
-            assignment = self.maker.get(key)
-            if assignment is None or not _is_function(assignment):
-                return False
-            pending.extend(assignment.operands)
-        return True
+    def following(self, values: Iterable[Key], available: Sequence[Collection[Key]]) -> dict[Key, int]:
+        """Returns which of some sets of values each value follows from without a model, random numbers or a pool.
+
+        Args:
+            values: The values.
+            available: The sets; states are there in any case.
+
+        Returns:
+            For each value a bit per set, the lowest for the first.
+        """
+        values = list(values)
+        needed = self.assignments(values)
+        read = {*values, *(key for assignment in needed for key in assignment.operands)}
+        found = dict.fromkeys(self._states & read, (1 << len(available)) - 1)
+        for number, keys in enumerate(available):
+            for key in keys:
+                if key in read:
+                    found[key] = found.get(key, 0) | 1 << number
+        for assignment in needed:
+            if _is_function(assignment):
+                everywhere = functools.reduce(
+                    operator.and_, (found.get(key, 0) for key in assignment.operands), (1 << len(available)) - 1)
+                for key in assignment.results:
+                    found[key] = found.get(key, 0) | everywhere
+        return {value: found.get(value, 0) for value in values}
 
     @functools.cached_property
     def computed(self) -> set[Key]:

@@ -27,7 +27,7 @@ def demand(name, owns, terms, updated=ALWAYS, present=None):
 
 def joint_passes(demands, reached):
     """A pass for each loss, and then as few as are right."""
-    return joined(passes_by_loss(demands, reached, ()), reached, [one.optimizer for one in demands])
+    return joined(passes_by_loss(demands, reached, {}), reached, {one.optimizer: i for i, one in enumerate(demands)})
 
 
 @st.composite

@@ -9,7 +9,7 @@ from graphdsl.semantics.computation import Key
 from graphdsl.semantics.graph import Unit
 from graphdsl.semantics.needs import Needs
 from graphdsl.plan.demands import Demand
-from graphdsl.plan.plan import NEVER, BackwardPass, Guard, Plan, WeightedLoss, both, either
+from graphdsl.plan.plan import BackwardPass, Guard, Plan, WeightedLoss, both, either
 
 
 def joint(plan: Plan) -> Plan:
@@ -17,12 +17,13 @@ def joint(plan: Plan) -> Plan:
     graph = plan.graph
     needs = Needs(graph)
     reached = flow.Reach(graph.assignments, [loss.key for loss in graph.losses]).models()
+    optimizers = {optimizer.name: i for i, optimizer in enumerate(graph.optimizers)}
     return replace(plan, steps=tuple(
         replace(step, backward=tuple(_without_aliases(one, needs) for one in joined(
-            step.backward, reached, [optimizer.name for optimizer in graph.optimizers]))) for step in plan.steps))
+            step.backward, reached, optimizers))) for step in plan.steps))
 
 
-def joined(passes: Sequence[BackwardPass], reached: Mapping[Key, set[Key]], optimizers: Sequence[str]
+def joined(passes: Sequence[BackwardPass], reached: Mapping[Key, set[Key]], optimizers: Mapping[str, int]
            ) -> tuple[BackwardPass, ...]:
     """Groups optimizers so that each group takes its gradients from one backward pass.
 
@@ -31,16 +32,18 @@ def joined(passes: Sequence[BackwardPass], reached: Mapping[Key, set[Key]], opti
     left out, the same holds of the rest.
 
     Args:
-        passes: Of a step, one for each loss.
-        reached: The models that each loss depends on, losses in the order of the file.
-        optimizers: Names of all, in the order of the file.
+        passes: Of a step, one for each loss, in the order of the file.
+        reached: The models that each loss depends on.
+        optimizers: Names of all, each with its place in the file.
     """
-    minimized = {term.loss for one in passes for term in one.losses}
+    order: dict[Key, int] = {}
+    for one in passes:
+        for term in one.losses:
+            order.setdefault(term.loss, len(order))
     reaching: dict[Key, list[Key]] = {}
-    for loss, models in reached.items():
-        if loss in minimized:
-            for model in models:
-                reaching.setdefault(model, []).append(loss)
+    for loss in order:
+        for model in reached[loss]:
+            reaching.setdefault(model, []).append(loss)
     groups: list[_Group] = []
     for demand in _demands(passes, optimizers):
         depending = {loss for unit in demand.owns for loss in reaching.get(unit.model, ())}
@@ -54,11 +57,10 @@ def joined(passes: Sequence[BackwardPass], reached: Mapping[Key, set[Key]], opti
     for one in passes:
         for loss, _, _ in one.losses:
             unused.setdefault(loss, []).extend(one.unused)
-    order = {loss: i for i, loss in enumerate(reached)}
     return tuple(group.as_pass(order, unused) for group in groups)
 
 
-def _demands(passes: Sequence[BackwardPass], optimizers: Sequence[str]) -> Iterable[Demand]:
+def _demands(passes: Sequence[BackwardPass], optimizers: Mapping[str, int]) -> Iterable[Demand]:
     """Returns what each optimizer asks for."""
     owns: dict[str, tuple[Unit, ...]] = {}
     guards: dict[str, Guard] = {}
@@ -68,7 +70,8 @@ def _demands(passes: Sequence[BackwardPass], optimizers: Sequence[str]) -> Itera
             owns[name], guards[name] = units, guard
             losses.setdefault(name, []).extend(
                 term._replace(guard=both(term.guard, guard)) for term in one.losses)
-    return [Demand(name, owns[name], guards[name], tuple(losses[name])) for name in optimizers if name in owns]
+    return [Demand(name, owns[name], guards[name], tuple(losses[name]))
+            for name in sorted(owns, key=optimizers.__getitem__)]
 
 
 class _Group:
@@ -77,6 +80,7 @@ class _Group:
     def __init__(self) -> None:
         self.demands: list[Demand] = []
         self.losses: dict[Key, WeightedLoss] = {}
+        self.guards: dict[Key, set[Guard]] = {}
         self.owned: set[Key] = set()
 
     def admits(self, own: Mapping[Key, WeightedLoss], depending: set[Key], reached: Mapping[Key, set[Key]]) -> bool:
@@ -90,19 +94,19 @@ class _Group:
         for loss in depending:
             if loss in self.losses and (loss not in own or own[loss].weight != self.losses[loss].weight):
                 return False
-        return not any(reached[loss] & self.owned for loss in own if loss not in self.losses)
+        return all(reached[loss].isdisjoint(self.owned) for loss in own if loss not in self.losses)
 
     def add(self, demand: Demand, own: Mapping[Key, WeightedLoss]) -> None:
         self.demands.append(demand)
         self.owned.update(unit.model for unit in demand.owns)
         for loss, term in own.items():
-            before = self.losses[loss].guard if loss in self.losses else NEVER
-            self.losses[loss] = term._replace(guard=either(before, term.guard))
+            self.losses[loss] = term
+            self.guards.setdefault(loss, set()).add(term.guard)
 
     def as_pass(self, order: Mapping[Key, int], unused: Mapping[Key, Sequence[Unit]]) -> BackwardPass:
         losses = sorted(self.losses, key=order.__getitem__)
         used = {unit for demand in self.demands for unit in demand.owns}
-        return BackwardPass(tuple(self.losses[loss] for loss in losses),
+        return BackwardPass(tuple(self.losses[loss]._replace(guard=either(*self.guards[loss])) for loss in losses),
                             tuple((demand.optimizer, demand.guard) for demand in self.demands),
                             tuple(demand.owns for demand in self.demands),
                             tuple(dict.fromkeys(unit for loss in losses for unit in unused[loss] if unit not in used)))

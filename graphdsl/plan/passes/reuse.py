@@ -18,13 +18,23 @@ from graphdsl.plan.statistics import has_statistics
 def reuse(plan: Plan) -> Plan:
     """Lets steps hand values on, each from the latest step that has it."""
     steps = list(plan.steps)
-    for later in range(1, len(steps)):
-        for earlier in reversed(range(later)):
-            if steps[earlier].condition is None and _is_certain(steps[earlier]) and _is_certain(steps[later]):
-                shared = _Pair(plan.graph, steps[earlier:later + 1]).shared()
-                if shared:
-                    steps[earlier], steps[later] = _handed_on(plan.graph, steps[earlier], steps[later], shared)
+    computing: dict[int, list[int]] = {}
+    for later, step in enumerate(steps):
+        needed = {id(one.assignment) for one in step.forward if _is_certain(step)}
+        for earlier in sorted({i for one in needed for i in computing.get(one, ())}, reverse=True):
+            shared = _Pair(plan.graph, steps[earlier:later + 1]).shared()
+            if shared:
+                steps[earlier], steps[later] = _handed_on(plan.graph, steps[earlier], steps[later], shared)
+        for one in _computed_for_sure(steps[later]):
+            computing.setdefault(one, []).append(later)
     return replace(plan, steps=tuple(steps))
+
+
+def _computed_for_sure(step: Step) -> set[int]:
+    """Returns the assignments, by their identity, that a step computes in every iteration."""
+    if step.condition is not None or not _is_certain(step):
+        return set()
+    return {id(one.assignment) for one in step.forward if one.guard == ALWAYS}
 
 
 def _is_certain(step: Step) -> bool:
@@ -50,7 +60,7 @@ class _Pair:
 
     def shared(self) -> list[Assignment]:
         """Returns the assignments, in the order of computation."""
-        computed = {id(one.assignment) for one in self._earlier.forward if one.guard == ALWAYS}
+        computed = _computed_for_sure(self._earlier)
         moved = set(_moved_before(self._graph, self._steps))
         while True:
             same = self._same(moved)

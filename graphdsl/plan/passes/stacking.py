@@ -14,7 +14,7 @@ from typing import Hashable, Iterable, Iterator, Mapping, Optional, Sequence
 
 from graphdsl.semantics.computation import (
     Apply, Assignment, ChainType, Construct, Function, Key, Literal, ModelName, PartName, Previous, Reference)
-from graphdsl.semantics.graph import Graph
+from graphdsl.semantics.graph import Unit
 from graphdsl.semantics.repeatable import is_repeatable
 from graphdsl.plan.history import points
 from graphdsl.plan.plan import ALWAYS, BackwardPass, Operation, Plan, Step
@@ -31,17 +31,22 @@ Group = Sequence[int]
 
 def stacking(plan: Plan) -> Plan:
     """Marks what runs as one, and brings it together."""
-    return replace(plan, steps=tuple(replace(step, forward=_stacked(step, plan.graph)) for step in plan.steps))
+    chains = {model.key: model.chain for model in plan.graph.models}
+    frozen = {model.key for model in plan.graph.models if model.is_frozen}
+    return replace(plan, steps=tuple(replace(step, forward=_stacked(step, chains, frozen)) for step in plan.steps))
 
 
-def _stacked(step: Step, graph: Graph) -> tuple[Operation, ...]:
-    if not _is_plain(step):
+def _stacked(step: Step, chains: Mapping[Key, ChainType], frozen: set[Key]) -> tuple[Operation, ...]:
+    candidates = list(_candidates(step, chains, frozen)) if _is_plain(step) else []
+    if not candidates:
         return step.forward
-    chains = {model.key: model.chain for model in graph.models}
     is_free = [is_repeatable(one.assignment, chains) for one in step.forward]
+    everything = _together(step.forward, list(itertools.chain(*candidates)), is_free)
+    if everything is not None:
+        return everything
     found = step.forward
     chosen: list[Group] = []
-    for heads, losses in _candidates(step, graph):
+    for heads, losses in candidates:
         together = _together(step.forward, [*chosen, heads, losses], is_free)
         if together is not None:
             found = together
@@ -58,39 +63,54 @@ def _is_plain(step: Step) -> bool:
             and not any(one.unused for one in passes) and not points(one.assignment for one in step.forward))
 
 
-def _candidates(step: Step, graph: Graph) -> Iterator[tuple[Group, Group]]:
+def _candidates(step: Step, chains: Mapping[Key, ChainType], frozen: set[Key]) -> Iterator[tuple[Group, Group]]:
     """Yields families of heads, and the losses that are all that is differentiated of them."""
-    chains = {model.key: model.chain for model in graph.models if not model.is_frozen}
     operations = step.forward
     families = Counter(key.base for assignment in step.assignments for key in assignment.results)
     users: dict[Key, list[int]] = {}
     for i, one in enumerate(operations):
         for key in (*one.assignment.operands, *one.assignment.models):
             users.setdefault(key, []).append(i)
-    for heads in _groups((_head(one.assignment, chains), i, one) for i, one in enumerate(operations)):
+    passes = _Passes(step.backward)
+    handed = set(step.handed)
+    for heads in _groups((_head(one.assignment, chains, frozen), i, one) for i, one in enumerate(operations)):
         values = [operations[i].assignment.results[0] for i in heads]
         models = [operations[i].assignment.models[0] for i in heads]
         using = sorted({i for value in values for i in users.get(value, ())})
-        found = _groups((_loss(operations[i].assignment, values), i, operations[i]) for i in using)
-        if len(found) != 1 or any(operations[i].has_history for i in using if i not in found[0]):
+        of_heads = set(values)
+        found = _groups((_loss(operations[i].assignment, of_heads), i, operations[i]) for i in using)
+        if len(found) != 1 or any(operations[i].has_history for i in set(using).difference(found[0])):
             continue
         losses = [operations[i].assignment.results[0] for i in found[0]]
         kept = {i for loss in losses for i in users.get(loss, ()) if operations[i].has_history}
         outputs = len(heads) * _outputs(linear_of(chains[models[0]]))
         if (_is_family(values, families) and _is_family(losses, families) and len(losses) == len(values)
-                and not kept and set(step.handed).isdisjoint([*values, *losses]) and outputs <= _MOST_OUTPUTS
+                and not kept and handed.isdisjoint([*values, *losses]) and outputs <= _MOST_OUTPUTS
                 and all(len(users[model]) == 1 for model in models)
-                and all(_is_whole(one, models, losses) for one in step.backward)):
+                and passes.take_whole(models, losses)):
             yield heads, found[0]
 
 
-def _is_whole(one: BackwardPass, models: Sequence[Key], losses: Sequence[Key]) -> bool:
-    """Says whether a pass differentiates all losses alike or none, and moves all heads as a whole or none."""
-    weights = {term.loss: term.weight for term in one.losses}
-    terms = [weights.get(loss) for loss in losses]
-    units = [unit for unit in itertools.chain(*one.units) if unit.model in set(models)]
-    return len(set(terms)) == 1 and (not units or (
-        terms[0] is not None and len(units) == len(models) and not any(unit.path for unit in units)))
+class _Passes:
+    """The backward passes of a step, found by what they differentiate and move."""
+
+    def __init__(self, backward: Sequence[BackwardPass]):
+        self._weights: dict[Key, dict[int, float]] = {}
+        self._units: dict[Key, list[tuple[int, Unit]]] = {}
+        for number, one in enumerate(backward):
+            for term in one.losses:
+                self._weights.setdefault(term.loss, {})[number] = term.weight
+            for unit in itertools.chain(*one.units):
+                self._units.setdefault(unit.model, []).append((number, unit))
+
+    def take_whole(self, models: Sequence[Key], losses: Sequence[Key]) -> bool:
+        """Says whether each pass differentiates all losses alike or none, and moves all heads as a whole or none."""
+        weights = self._weights.get(losses[0], {})
+        units = [one for model in models for one in self._units.get(model, ())]
+        moved = Counter(number for number, _ in units)
+        return (all(self._weights.get(loss, {}) == weights for loss in losses)
+                and moved.keys() <= weights.keys() and all(count == len(models) for count in moved.values())
+                and not any(unit.path for _, unit in units))
 
 
 def _is_family(values: Sequence[Key], families: Mapping[str, int]) -> bool:
@@ -108,20 +128,20 @@ def _groups(found: Iterable[tuple[Optional[Hashable], int, Operation]]) -> list[
     return [group for group in groups.values() if len(group) >= _FEWEST]
 
 
-def _head(assignment: Assignment, chains: Mapping[Key, ChainType]) -> Optional[Hashable]:
+def _head(assignment: Assignment, chains: Mapping[Key, ChainType], frozen: set[Key]) -> Optional[Hashable]:
     """Returns what a call of a head has in common with those beside it, None if this is none."""
     call = as_call(assignment)
     if call is None or not isinstance(call.callee, ModelName) or len(call.arguments) != 1:
         return None
     if call.callee.mode or call.callee.path or not isinstance(call.arguments[0], Reference):
         return None
-    link = linear_of(chains.get(call.callee.key))
-    return None if link is None else (call.arguments[0].key, link)
+    link = linear_of(chains[call.callee.key])
+    return None if link is None or call.callee.key in frozen else (call.arguments[0].key, link)
 
 
-def linear_of(chain: Optional[ChainType]) -> Optional[Construct]:
+def linear_of(chain: ChainType) -> Optional[Construct]:
     """Returns the link of a chain that is nothing but one linear layer."""
-    if chain is None or len(chain.parts) != 1 or len(chain.assignments) != 1 or len(chain.inputs) != 1:
+    if len(chain.parts) != 1 or len(chain.assignments) != 1 or len(chain.inputs) != 1:
         return None
     part, call = chain.parts[0], as_call(chain.assignments[0])
     is_whole = call is not None and isinstance(call.callee, PartName) and not call.callee.path and \
@@ -137,7 +157,7 @@ def _outputs(link: Construct) -> int:
     return size.value if isinstance(size, Literal) and isinstance(size.value, int) else _MOST_OUTPUTS
 
 
-def _loss(assignment: Assignment, values: Sequence[Key]) -> Optional[Hashable]:
+def _loss(assignment: Assignment, values: set[Key]) -> Optional[Hashable]:
     """Returns what a loss of a head has in common with those beside it, None if this is none.
 
     Args:
@@ -149,7 +169,7 @@ def _loss(assignment: Assignment, values: Sequence[Key]) -> Optional[Hashable]:
         return None
     if len(call.arguments) != 2 or not isinstance(call.arguments[0], Reference):
         return None
-    is_of_head = call.arguments[0].key in values and len(set(values).intersection(assignment.operands)) == 1
+    is_of_head = call.arguments[0].key in values and len(values.intersection(assignment.operands)) == 1
     return call.callee.name if is_of_head else None
 
 
