@@ -28,7 +28,7 @@ def one_by_one(h: chainer.Variable, t: numpy.ndarray, heads: Sequence[L.Linear],
     chainer.grad(losses, [parameter for head in heads for parameter in head.params()] + list(others), set_grad=True)
 
 
-def as_one(h: chainer.Variable, t: numpy.ndarray, heads: Sequence[L.Linear],
+def as_one(h: chainer.Variable, t: numpy.ndarray, heads: Sequence[chainer.Chain],
            others: Sequence[chainer.Variable]) -> None:
     y = stacked_linear(h, heads)
     chainer.grad([stacked_softmax_cross_entropy(y, t).whole], [*y.weights, *others], set_grad=True)
@@ -48,7 +48,8 @@ def variants(count: int, size: int, out: int, batch: int) -> dict[str, Callable[
     heads = [L.Linear(size, out) for _ in range(count)]
     h = chainer.Variable(random.randn(batch, size).astype('f'))
     t = random.randint(0, out, (batch, count)).astype('i')
-    return {'separate': lambda: one_by_one(h, t, heads, [h]), 'stacked': lambda: as_one(h, t, heads, [h])}
+    chains = [chainer.Sequential(head) for head in heads]
+    return {'separate': lambda: one_by_one(h, t, heads, [h]), 'stacked': lambda: as_one(h, t, chains, [h])}
 
 
 def main() -> None:

@@ -14,7 +14,7 @@ import click
 
 from graphdsl import __version__
 from graphdsl.diagnostics import Diagnostic, GraphError, Source, Span, render
-from graphdsl.options import checked_device, length_of, run_options, writing_to
+from graphdsl.options import PASS_NAMES, checked_device, length_of, run_options, writing_to
 
 _COLORS: dict[str, dict[str, Any]] = {
     'error': {'fg': 'red', 'bold': True}, 'warning': {'fg': 'yellow', 'bold': True},
@@ -83,8 +83,7 @@ def _allow_option(command):
 
 
 def _pass_option(command):
-    from graphdsl.plan.passes import PASSES
-    return click.option('--no-pass', 'no_passes', type=click.Choice(list(PASSES)), multiple=True,
+    return click.option('--no-pass', 'no_passes', type=click.Choice(PASS_NAMES), multiple=True,
                         help='Leave out an optimisation; results are equal without it. May be repeated.')(command)
 
 

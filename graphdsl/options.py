@@ -6,6 +6,9 @@ from typing import Callable, Iterator, Optional
 
 import click
 
+#: The optimisations of :mod:`graphdsl.plan.passes`, which is not imported before it is needed.
+PASS_NAMES = ('joint', 'routing', 'reuse', 'cut', 'stacking')
+
 _OPTIONS = (
     click.option('--epochs', type=click.IntRange(min=1), help='Train for so many epochs.'),
     click.option('--iterations', type=click.IntRange(min=1), help='Train for so many iterations.'),

@@ -130,8 +130,7 @@ def begins_with_linear(chain: ChainType) -> bool:
     if len(chain.inputs) != 1:
         return False
     nodes = list(walk(*(stage for assignment in chain.assignments for stage in assignment.stages)))
-    linear = {part.name for part in chain.parts if isinstance(part.content, Construct)
-              and (part.content.module, part.content.name) == ('links', 'Linear')}
+    linear = {part.name for part in chain.parts if part.is_linear}
     calls = [node for node in nodes if isinstance(node, Apply) and isinstance(node.callee, PartName)
              and not node.callee.path and node.callee.name in linear and not node.keywords]
     reading = [node for node in nodes if isinstance(node, Reference) and node.key == Key(chain.inputs[0])]

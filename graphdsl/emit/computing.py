@@ -10,7 +10,7 @@ from graphdsl.diagnostics import Span
 from graphdsl.emit.chains import Chains
 from graphdsl.emit.expressions import Expressions, write_assignment, write_families
 from graphdsl.emit.layout import write_dictionary, write_wrapped
-from graphdsl.emit.names import Identifiers, identifier
+from graphdsl.emit.names import Identifiers, identifier, index_text
 from graphdsl.emit.numbers import bind_numbers
 from graphdsl.emit.writer import Writer
 from graphdsl.plan.history import points
@@ -90,9 +90,5 @@ def bind_models(writer: Writer, names: Identifiers, models: Iterable[Key]) -> No
         elif keys == [Key(base, (i,)) for i in range(len(keys))]:
             writer.line(f"{variable} = {{i: models[f'{base}[{{i}}]'] for i in range({len(keys)})}}")
         else:
-            members = [f'{_index(key)}: models[{str(key)!r}]' for key in keys]
+            members = [f'{index_text(key)}: models[{str(key)!r}]' for key in keys]
             write_wrapped(writer, f'{variable} = {{', members, '}')
-
-
-def _index(key: Key) -> str:
-    return str(key.index[0]) if len(key.index) == 1 else str(key.index)

@@ -146,12 +146,11 @@ class Expressions:
             if not callee.meets:
                 return f'F.{callee.name}' + self._arguments(node, previous)
             return 'runtime.matched' + self._arguments(node, previous, (f'F.{callee.name}', literal(callee.meets)))
-        text = self._callee(callee) + self._arguments(node, previous)
         models, inputs = self._as_arrays
         if isinstance(callee, ModelName) and callee.key in models and len(node.arguments) == 1 \
                 and isinstance(node.arguments[0], Reference) and node.arguments[0].key in inputs:
-            return f'{text[:-1]}.array)'
-        return text
+            return f'{self._callee(callee)}({self.text(node.arguments[0], previous)}.array)'
+        return self._callee(callee) + self._arguments(node, previous)
 
     def _callee(self, callee: Callee) -> str:
         if isinstance(callee, ModelName):

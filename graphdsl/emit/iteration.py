@@ -112,7 +112,6 @@ class _Iteration:
         if self.kept:
             writer.line('kept.clear()')
         self._write_schedules()
-        write_families(writer, self.names, [key for step in self.plan.steps for key in step.handed])
         leaders = self._leaders_to_watch()
         for model in leaders:
             writer.line(f'{self._before(model)} = {self._updates(model)}')

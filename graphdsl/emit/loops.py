@@ -1,7 +1,7 @@
 """Loops for what repeats: what a graph file says in a `for`, its module says in one, too.
 
 A repetition is told by its text alone: lines that are equal but for integers that count up by one. The loop does the
-same in the same order.
+same in the same order. A text that has a loop already is left as it is, and so are strings with a backslash.
 """
 from __future__ import annotations
 
@@ -12,9 +12,10 @@ from typing import Any, Iterator, NamedTuple, Optional, Sequence
 FEWEST = 3
 
 _PIECE = re.compile(r"""
-    (?P<string>'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*")
-    |(?P<other>[^\W\d]\w*|\d+\.\d*(?:[eE][-+]?\d+)?|\d+[eE][-+]?\d+|[^\w'"]+)
+    (?P<string>'[^'\\]*'|"[^"\\]*")
+    |(?P<other>'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*"|[^\W\d]\w*|\d+\.\d*(?:[eE][-+]?\d+)?|\d+[eE][-+]?\d+|[^\w'"]+)
     |(?P<integer>\d+)""", re.VERBOSE)
+_HAS_COUNTER = re.compile(r"\bi\b|\bf['\"]")
 _INTEGER = re.compile(r'(\d+)')
 
 
@@ -65,6 +66,8 @@ class _Line(NamedTuple):
 
 
 def _line(text: str, mark: Any) -> _Line:
+    if _HAS_COUNTER.search(text):
+        return _Line((mark, text), ())
     shape: list[Any] = [mark]
     integers: list[int] = []
     for piece in _PIECE.finditer(text):

@@ -56,6 +56,11 @@ def member(identifier: str, key: Key) -> str:
     return f'{identifier}[{", ".join(map(str, key.index))}]' if key.index else identifier
 
 
+def index_text(key: Key) -> str:
+    """Returns the key of a member in the dictionary of its family, as Python."""
+    return str(key.index[0]) if len(key.index) == 1 else str(key.index)
+
+
 def identifier(name: str) -> str:
     """Turns ``head[0, 1]`` or ``trunk.conv`` into a word, ``head_0_1`` or ``trunk_conv``."""
     return '_'.join(re.findall(r'\w+', name, re.ASCII))

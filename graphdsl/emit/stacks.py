@@ -1,14 +1,13 @@
 """Writes operations that run as one: parallel heads, and their losses."""
 from __future__ import annotations
 
-from typing import Mapping, NamedTuple, Sequence
+from typing import NamedTuple, Optional, Sequence
 
 from graphdsl.semantics.computation import (
-    Apply, Assignment, ChainType, Expression, Key, Literal, ModelName, SliceItem, Subscript)
+    Apply, Assignment, Expression, Key, Literal, ModelName, Reference, SliceItem, Subscript)
 from graphdsl.emit.expressions import Expressions
-from graphdsl.emit.layout import looped, write_wrapped
+from graphdsl.emit.layout import write_wrapped
 from graphdsl.emit.writer import Writer
-from graphdsl.plan.passes.stacking import as_call
 from graphdsl.plan.plan import Operation
 
 
@@ -46,42 +45,42 @@ def stacked_families(operations: Sequence[Operation]) -> list[StackedFamily]:
     return found
 
 
-def write_stack(writer: Writer, expressions: Expressions, chains: Mapping[Key, ChainType],
-                assignments: Sequence[Assignment]) -> None:
+def write_stack(writer: Writer, expressions: Expressions, assignments: Sequence[Assignment]) -> None:
     """Writes one call for several assignments.
 
     Args:
         writer: Where to.
         expressions: Prints what they are made of.
-        chains: What each model is made of.
         assignments: Of heads on one value, or of their losses, in the order of the file.
     """
-    calls = [as_call(assignment) for assignment in assignments]
-    results = [assignment.results[0] for assignment in assignments]
-    names = expressions.names
+    calls = [assignment.call for assignment in assignments]
+    names, span = expressions.names, assignments[0].span
+    head = f'{names.get("value", assignments[0].results[0].base)} = runtime.stacked_'
     if isinstance(calls[0].callee, ModelName):
-        links = [f'{names.model(call.callee.key)}.{chains[call.callee.key].parts[0].name}' for call in calls]
-        write_wrapped(writer, f'{names.get("value", results[0].base)} = runtime.stacked_linear('
-                              f'{expressions.text(calls[0].arguments[0])}, [', links, '])', assignments[0].span)
+        write_wrapped(writer, f'{head}linear({expressions.text(calls[0].arguments[0])}, [',
+                      [names.model(call.callee.key) for call in calls], '])', span)
         return
-    values = names.get('value', calls[0].arguments[0].key.base)
-    writer.line(f'{names.get("value", results[0].base)} = runtime.stacked_{calls[0].callee.name}('
-                f'{values}, {_targets(calls, expressions)})', assignments[0].span)
+    head += f'{calls[0].callee.name}({names.get("value", calls[0].arguments[0].key.base)}, '
+    columns = _columns(calls)
+    if columns is not None:
+        array, start = columns
+        writer.line(f'{head}{expressions.text(array)}[:, {start}:{start + len(calls)}])', span)
+    else:
+        write_wrapped(writer, f'{head}[', [expressions.text(call.arguments[1]) for call in calls], '])', span)
 
 
-def _targets(calls: Sequence[Apply], expressions: Expressions) -> str:
-    """Returns the targets of some losses: a list, or the columns of an array."""
-    targets = [call.arguments[1] for call in calls]
-    first, columns = _column(targets[0]), [_column(target) for target in targets]
-    if calls[0].callee.name == 'softmax_cross_entropy' and first is not None and \
-            columns == [(first[0], first[1] + i) for i in range(len(calls))]:
-        return f'{expressions.text(first[0])}[:, {first[1]}:{first[1] + len(calls)}]'
-    return f'[{", ".join(looped(list(map(expressions.text, targets)), "["))}]'
+def _columns(calls: Sequence[Apply]) -> Optional[tuple[Expression, int]]:
+    """Returns the array whose columns, one after the other, are the labels of some losses, and the first column."""
+    columns = [_column(call.arguments[1]) for call in calls]
+    if calls[0].callee.name != 'softmax_cross_entropy' or columns[0] is None:
+        return None
+    array, start = columns[0]
+    return columns[0] if columns == [(array, start + i) for i in range(len(calls))] else None
 
 
-def _column(target: Expression):
+def _column(target: Expression) -> Optional[tuple[Expression, int]]:
     """Returns the array and the number of a column such as ``t[:, 2]``, None for anything else."""
-    if not isinstance(target, Subscript) or len(target.items) != 2:
+    if not isinstance(target, Subscript) or not isinstance(target.base, Reference) or len(target.items) != 2:
         return None
     rows, column = target.items
     is_all = isinstance(rows, SliceItem) and rows.start is rows.stop is rows.step is None

@@ -10,7 +10,7 @@ from graphdsl.diagnostics import Span
 from graphdsl.emit.chains import Chains
 from graphdsl.emit.expressions import Expressions, count_text, write_assignment, write_families
 from graphdsl.emit.layout import write_dictionary, write_wrapped
-from graphdsl.emit.names import Identifiers, identifier, unit_text
+from graphdsl.emit.names import Identifiers, identifier, index_text, unit_text
 from graphdsl.emit.numbers import bind_numbers
 from graphdsl.emit.stacks import stacked_families, write_stack
 from graphdsl.emit.surroundings import Surroundings
@@ -45,6 +45,7 @@ class StepWriter:
         self.is_alone = is_alone
         self.conditions = [names.get('condition', c.name, identifier(c.name)) for c in step.conditions]
         self.losses = whole.losses
+        self._guard_texts: dict[Guard, str] = {}
         self.points = set(points(one.assignment for one in step.forward))
         self.assignments = [one.assignment for one in (*step.forward, *step.metrics)]
         # Where an array does: a linear layer flattens it without a function node.
@@ -60,7 +61,6 @@ class StepWriter:
             one.unused for one in step.backward)
         self.stacks = stacked_families(step.forward)
         self.stacked = {model for stack in self.stacks for model in stack.models}
-        self.families = _families([*step.taken(), *step.handed])
 
     def _modes(self) -> dict[Key, str]:
         """Returns how models are called that are not simply called."""
@@ -72,9 +72,11 @@ class StepWriter:
         return modes
 
     def _when(self, guard: Guard) -> str:
-        """Returns a guard as Python."""
-        cases = [' and '.join(self.conditions[i] for i in sorted(case)) for case in sorted(guard, key=sorted)]
-        return ' or '.join(cases)
+        """Returns a guard as Python; one of many cases may stand before many operations."""
+        if guard not in self._guard_texts:
+            cases = [' and '.join(self.conditions[i] for i in sorted(case)) for case in sorted(guard, key=sorted)]
+            self._guard_texts[guard] = ' or '.join(cases)
+        return self._guard_texts[guard]
 
     # Parameters: bound once, outside of the step
 
@@ -118,14 +120,28 @@ class StepWriter:
 
     @property
     def arguments(self) -> list[str]:
-        """What the function of the step takes: values of steps before, and families that steps share."""
-        taken = [self.names.value(key) for key in self.step.taken() if not key.index]
-        return [*taken, *(self.names.get('value', base) for base in self.families)]
+        """What the function of the step takes: values of steps before."""
+        return [self._handed(key) for key in self.step.taken()]
 
     @property
     def results(self) -> list[str]:
-        """What the function of the step returns: values that steps after it take."""
-        return [self.names.value(key) for key in self.step.handed if not key.index]
+        """What the function of the step gives to steps after it, as the iteration calls it."""
+        return list(map(self._handed, self.step.handed))
+
+    def _handed(self, key: Key) -> str:
+        """Returns what a value is called between steps: a step may have members of its family that are others."""
+        return self.names.get('handed', str(key), identifier(str(key))) if key.index else self.names.value(key)
+
+    def _write_taken_families(self) -> set[str]:
+        """Writes the families that begin with values of steps before; returns their names."""
+        families: dict[str, list[Key]] = {}
+        for key in self.step.taken():
+            if key.index:
+                families.setdefault(key.base, []).append(key)
+        for base, keys in families.items():
+            write_wrapped(self.writer, f'{self.names.get("value", base)} = {{',
+                          [f'{index_text(key)}: {self._handed(key)}' for key in keys], '}')
+        return set(families)
 
     def write(self) -> None:
         """Writes the whole step, as a block of a function."""
@@ -148,8 +164,8 @@ class StepWriter:
         self._write_updates()
         writer.line()
         self._write_reports('chainer.report(' if self.is_alone else 'reports.add(')
-        if self.results:
-            writer.line(f'return {", ".join(self.results)}')
+        if step.handed:
+            writer.line(f'return {", ".join(map(self.names.value, step.handed))}')
 
     def _begin_adding(self) -> None:
         if self.adds:
@@ -195,7 +211,8 @@ class StepWriter:
         self._write_draws(ALWAYS)
         if any(isinstance(n, RunningNumber) and n.name == 'batch_size' for n in walk(*expressions)):
             writer.line(f'batch_size = draw.batch_size({self._rows()!r})')
-        elsewhere = {*self.families, *(name for stack in self.stacks for name in (stack.value, stack.loss))}
+        taken = self._write_taken_families()
+        elsewhere = {*taken, *(name for stack in self.stacks for name in (stack.value, stack.loss))}
         write_families(writer, names, [key for a in (*step.numbers, *self.assignments) for key in a.results
                                        if key.base not in elsewhere])
         for assignment in step.numbers:
@@ -264,7 +281,7 @@ class StepWriter:
         with self.writer.loops():
             for stack, group in itertools.groupby(operations, lambda one: one.stack):
                 if stack is not None:
-                    write_stack(self.writer, self.expressions, self.whole.chains, [one.assignment for one in group])
+                    write_stack(self.writer, self.expressions, [one.assignment for one in group])
                     continue
                 for one in group:
                     modes = [self._mode(one, history) for history in one.history]
@@ -299,8 +316,9 @@ class StepWriter:
                   *(self.names.value(term.loss) for term in terms)]
         weights = ''
         if _is_weighted(one):
+            weights = f', grad_outputs=weights{self._suffix(number)}'
             factors = [_weight(term.weight, loss) for term, loss in zip([*wholes, *terms], losses)]
-            weights = f', grad_outputs=[{", ".join(factors)}]'
+            write_wrapped(self.writer, f'weights{self._suffix(number)} = [', factors, ']')
         models = {unit.model for units in one.units for unit in units}
         moved = [self.names.get('value', stack.value) for stack in stacks if not models.isdisjoint(stack.models)]
         parameters = [f'*{value}.weights' for value in moved]
@@ -401,8 +419,3 @@ def _weight(weight: float, loss: str) -> str:
 
 def _is_weighted(one: BackwardPass) -> bool:
     return any(term.weight != 1 for term in one.losses)
-
-
-def _families(keys: Iterable[Key]) -> list[str]:
-    """Returns the families that some values are members of, each once."""
-    return list(dict.fromkeys(key.base for key in keys if key.index))

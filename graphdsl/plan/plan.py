@@ -225,49 +225,5 @@ class Plan:
 
     def as_dict(self) -> dict[str, Any]:
         """Returns the plan as plain lists and dictionaries, for JSON."""
-        return {'steps': [_step(step) for step in self.steps],
-                'evaluation': list(map(_computation, self.evaluation)),
-                'prediction': list(map(_computation, self.prediction))}
-
-
-def _step(step: Step) -> dict[str, Any]:
-    conditions = [condition.name for condition in step.conditions]
-
-    def when(guard: Guard) -> dict[str, Any]:
-        return {} if guard == ALWAYS else {'when': [[conditions[i] for i in sorted(case)]
-                                                    for case in sorted(guard, key=sorted)]}
-
-    def history(one: Operation) -> dict[str, Any]:
-        guard = one.history[-1]
-        return {'history': guard != NEVER, **({} if guard in (NEVER, one.guard) else {'history when': when(guard)['when']}
-                                              if guard != ALWAYS else {})}
-
-    return {
-        'name': step.name,
-        'runs': step.kind or 'once',
-        'draws': [{draw.kind: draw.name, **({'again': True} if draw.again else {}), **when(draw.guard)}
-                  for draw in step.draws if draw.is_read],
-        'forward': [{'values': _names(one.assignment), **history(one), **when(one.guard)}
-                    for one in step.forward],
-        'metrics': [{'values': _names(one.assignment), **when(one.guard)} for one in step.metrics],
-        'backward': [{'losses': [{'loss': str(loss), 'weight': weight, **when(guard)}
-                                 for loss, weight, guard in one.losses],
-                      'optimizers': [{'optimizer': name, 'owns': list(map(str, units)), **when(guard)}
-                                     for (name, guard), units in zip(one.optimizers, one.units)]}
-                     for one in step.backward],
-        'updates': [{'optimizer': name, **when(guard)} for name, guard in step.updates],
-        'reports': [{'value': str(key), **when(guard)} for key, guard in step.reports],
-        'quiet': [str(model) for model, _ in step.quiet],
-        'takes over': [{'values': _names(one.operation.assignment), 'step': one.step} for one in step.reused],
-        'hands on': list(map(str, step.handed)),
-    }
-
-
-def _computation(computation: Computation) -> dict[str, Any]:
-    return {'sources': list(computation.sources), 'inputs': list(map(str, computation.inputs)),
-            'forward': [_names(one.assignment) for one in computation.forward],
-            'results': list(map(str, computation.results))}
-
-
-def _names(assignment: Assignment) -> str:
-    return ', '.join(map(str, assignment.results))
+        from graphdsl.plan.as_dict import as_dict
+        return as_dict(self)

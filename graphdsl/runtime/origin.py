@@ -14,7 +14,7 @@ _LINE_COMMENT = re.compile(r'  # line \d+$')
 # A loop writes the names of a family as one: f'head[{i}]'.
 _REPORT = re.compile(r"(?:\*\*\{f)?'(.*?)': ")
 _MODEL = re.compile(r"yield f?'(.*?)', ")
-_INDEX = re.compile(r'\{i[^}]*\}|\d+')
+_INDEX = re.compile(r'\{i[^}]*\}|\d+(?=[^\[\]]*\])')
 
 
 class _Names(Dict[str, Span]):
@@ -28,8 +28,6 @@ class _Names(Dict[str, Span]):
         if family == name:
             raise KeyError(name)
         return self[family]
-
-
 
 
 class Origin:

@@ -66,8 +66,8 @@ class Heads(Stack):
 class SeparateHeads(Heads):
     """Values of N linear links that run by themselves."""
 
-    def __init__(self, x: Any, links: Sequence[L.Linear]):
-        whole = F.stack([link(x) for link in links], axis=1)
+    def __init__(self, x: Any, heads: Sequence[chainer.Chain], links: Sequence[L.Linear]):
+        whole = F.stack([head(x) for head in heads], axis=1)
         super().__init__(whole, [parameter for link in links for parameter in link.params()], links)
 
     def share_gradients(self) -> None:
@@ -184,22 +184,27 @@ class StackedMeanSquaredError(_Stacked):
         return [gx if i == 0 else -gx[:, i - 1] for i in indexes]
 
 
-def stacked_linear(x: Any, links: Sequence[L.Linear]) -> Heads:
-    """Applies linear links of the same sizes to one input.
+def stacked_linear(x: Any, heads: Sequence[chainer.Chain]) -> Heads:
+    """Applies chains that are a linear link each, of the same sizes, to one input.
+
+    Heads of large weights, and those that a link hook watches, are called one by one; their own parameters are then
+    what to differentiate with respect to.
 
     Args:
         x: Variable or array of the shape (batch, ...), flattened as :class:`chainer.links.Linear` does.
-        links: N links, all with or all without a bias. What is uninitialized takes the size of ``x``.
+        heads: N chains, all with or all without a bias. What is uninitialized takes the size of ``x``.
 
     Returns:
         N values of the shape (batch, out), which can't be differentiated twice.
     """
+    links = [next(head.children()) for head in heads]
     size = int(numpy.prod(x.shape[1:]))
     for link in links:
         if link.W.array is None:
             link._initialize_params(size)
-    if any(link.local_link_hooks for link in links) or len(links) * links[0].W.size > _MOST_COPIED:
-        return SeparateHeads(x, links)
+    is_watched = chainer._get_link_hooks() or any(link.local_link_hooks for link in (*heads, *links))
+    if is_watched or len(links) * links[0].W.size > _MOST_COPIED:
+        return SeparateHeads(x, heads, links)
     xp = get_array_module(links[0].W.array)
     weights = [chainer.Variable(xp.concatenate([link.W.array for link in links]))]
     if links[0].b is not None:

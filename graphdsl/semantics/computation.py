@@ -5,7 +5,7 @@ Everything is immutable and compares by meaning: spans don't count, so that mode
 from __future__ import annotations
 
 import functools
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Iterator, NamedTuple, Optional, Union
 
 from graphdsl.diagnostics import Span
@@ -261,6 +261,21 @@ class Assignment(Located):
         return tuple(dict.fromkeys(n.name for n in walk(*self.stages) if isinstance(n, RunningNumber)))
 
     @functools.cached_property
+    def call(self) -> Optional[Apply]:
+        """What it is as one plain call of one result, what comes from a stage before in its place; None if it isn't."""
+        if len(self.results) != 1 or len(self.stages) > 2:
+            return None
+        *before, call = self.stages
+        if not isinstance(call, Apply) or call.keywords:
+            return None
+        if not before:
+            return call
+        first, *others = call.arguments
+        if first != Previous(call.span) or any(isinstance(other, Previous) for other in others):
+            return None
+        return replace(call, arguments=(before[0], *others))
+
+    @functools.cached_property
     def needs_batch_size(self) -> bool:
         """Whether it asks for the number of rows of the minibatch."""
         return 'batch_size' in self.numbers
@@ -288,6 +303,11 @@ class Part:
     name: str
     content: Union[Construct, ChainType, Weight]
     is_frozen: bool = False
+
+    @property
+    def is_linear(self) -> bool:
+        """Whether it is Chainer's linear layer."""
+        return isinstance(self.content, Construct) and (self.content.module, self.content.name) == ('links', 'Linear')
 
 
 @dataclass(frozen=True)

@@ -1,9 +1,11 @@
 """A plan in words: what each step draws, takes over, computes, differentiates, updates, and what it leaves out."""
 from __future__ import annotations
 
-from typing import Iterable, Iterator, Sequence
+import itertools
+from typing import Callable, Iterable, Iterator, Sequence
 
-from graphdsl.semantics.computation import Key, Literal
+from graphdsl.diagnostics import Source
+from graphdsl.semantics.computation import Expression, Key
 from graphdsl.plan.history import History
 from graphdsl.plan.plan import ALWAYS, NEVER, BackwardPass, Guard, Operation, Plan, Step
 from graphdsl.tools.families import folded, sizes
@@ -14,10 +16,12 @@ class Explanation:
 
     Args:
         plan: The plan.
+        source: The file, whose conditions are shown.
     """
 
-    def __init__(self, plan: Plan):
+    def __init__(self, plan: Plan, source: Source):
         self.plan = plan
+        self._source = source
         graph = plan.graph
         self._values = sizes(str(key) for assignment in graph.assignments for key in assignment.results)
         self._models = sizes(str(model.key) for model in graph.models)
@@ -36,25 +40,30 @@ class Explanation:
         for number, one in enumerate(step.backward, 1):
             heading = 'backward' if len(step.backward) == 1 else f'backward {number}'
             yield heading, f'{self._losses(one)} to {self._owned(one)}'
-            yield '', f'by {self.path(step, one)}'
+            yield '', f'through {self.path(step, one)}'
             if one.unused:
-                yield '', f'and, used by nobody, to {", ".join(folded(map(str, one.unused), self._models))}'
+                yield '', f'and to {", ".join(folded(map(str, one.unused), self._models))}, unused'
         if step.quiet:
-            yield 'quiet', f'{self._names(str(key) for key, _ in step.quiet)}: no running statistics move'
+            yield 'quiet', f'{self._names(str(key) for key, _ in step.quiet)}: running statistics stay as they are'
         yield 'updates', self._guarded(step, step.updates, self.optimizers)
         if step.handed:
             yield 'hands on', self.values(step.handed)
 
     def path(self, step: Step, one: BackwardPass) -> str:
-        """Returns the way of the gradients of a pass from what it moves to its losses, through models and values."""
+        """Returns what the gradients of a pass go through, models and values in the order of computation.
+
+        Args:
+            step: The step.
+            one: The pass.
+        """
         operations = sorted([*(reused.operation for reused in step.reused), *step.forward],
                             key=lambda operation: self._positions[id(operation.assignment)])
         moved = {unit.model for units in one.units for unit in units}
         history = History([operation.assignment for operation in operations],
                           {term.loss: ALWAYS for term in one.losses}, dict.fromkeys(moved, ALWAYS), ())
         stations = [name for operation in operations if history.stages(operation.assignment)[-1] != NEVER
-                    for name in (*map(str, operation.assignment.models), *map(str, operation.assignment.results))]
-        return ' -> '.join(folded(stations, {**self._models, **self._values}))
+                    for name in (*map(str, operation.assignment.models), *_named(operation.assignment.results))]
+        return ', '.join(folded(stations, {**self._models, **self._values}))
 
     def values(self, keys: Iterable[Key]) -> str:
         """Returns values as text."""
@@ -68,17 +77,20 @@ class Explanation:
         return ', '.join(folded(names, self._models))
 
     def _results(self, operations: Iterable[Operation]) -> str:
-        return self.values(key for one in operations for key in one.assignment.results)
+        return self.values(key for one in operations for key in one.assignment.results if key.base != '_')
 
     def _draws(self, step: Step) -> Iterator[str]:
         for draw in (draw for draw in step.draws if draw.is_read):
-            what = f'a minibatch of {draw.name}' if draw.kind == 'stream' else f'noise {draw.name}'
-            yield what + (', or takes the latest' if draw.again else '') + self._when(step, draw.guard)
+            article = 'the same' if draw.again else 'a' if draw.kind == 'stream' else ''
+            what = f'{article} minibatch of {draw.name}' if draw.kind == 'stream' else f'{article} noise {draw.name}'
+            yield what.strip() + self._when(step, draw.guard)
 
     def _stacks(self, operations: Sequence[Operation]) -> Iterator[str]:
-        numbers = dict.fromkeys(one.stack for one in operations if one.stack is not None)
-        for number in numbers:
-            members = [one for one in operations if one.stack == number]
+        stacks: dict[int, list[Operation]] = {}
+        for one in operations:
+            if one.stack is not None:
+                stacks.setdefault(one.stack, []).append(one)
+        for members in stacks.values():
             models = [str(model) for one in members for model in one.assignment.models]
             yield f'{self._names(models)} in one matrix product' if models else \
                 f'{self._results(members)} in one evaluation'
@@ -88,9 +100,9 @@ class Explanation:
         upstream = [one for one in without if one.is_wanted]
         unwanted = [one for one in without if not one.is_wanted]
         if upstream:
-            yield f'{self._results(upstream)}: no history, nothing that it comes from is moved here'
+            yield f'{self._results(upstream)}: no history, made of nothing that is updated here'
         if unwanted:
-            yield f'{self._results(unwanted)}: no history, no gradient passes it'
+            yield f'{self._results(unwanted)}: no history, what reads it passes no gradient on'
         for one in step.forward:
             for model, guard in zip(one.assignment.models, one.history):
                 if guard not in (ALWAYS, NEVER, one.guard):
@@ -100,14 +112,15 @@ class Explanation:
             yield f'{self._results(reported)}: no history, computed for reports alone'
 
     def _losses(self, one: BackwardPass) -> str:
-        plain = [term.loss for term in one.losses if term.weight == 1]
-        weighted = [f'{term.weight:g} * {term.loss}' for term in one.losses if term.weight != 1]
-        return ', '.join([*([self.values(plain)] if plain else []), *weighted])
+        groups = itertools.groupby(one.losses, lambda term: term.weight)
+        return ', '.join(f'{_factor(weight)}{name}' for weight, terms in groups
+                         for name in folded((str(term.loss) for term in terms), self._values))
 
     def _owned(self, one: BackwardPass) -> str:
         return ', '.join(folded((str(unit) for units in one.units for unit in units), self._models))
 
-    def _guarded(self, step: Step, items: Sequence[tuple[str, Guard]], written) -> str:
+    def _guarded(self, step: Step, items: Sequence[tuple[str, Guard]],
+                 written: Callable[[Iterable[str]], str]) -> str:
         groups: dict[Guard, list[str]] = {}
         for name, guard in items:
             groups.setdefault(guard, []).append(name)
@@ -116,16 +129,29 @@ class Explanation:
     def _when(self, step: Step, guard: Guard) -> str:
         if guard == ALWAYS:
             return ''
-        cases = [' and '.join(step.conditions[i].name for i in sorted(case)) for case in sorted(guard, key=sorted)]
-        return f', if this run {" or ".join(cases)}'
+        is_one = len(guard) == 1 and len(next(iter(guard))) == 1
+        texts = [self._text(condition.expression) for condition in step.conditions]
+        cases = [' and '.join(texts[i] if is_one or ' or ' not in texts[i] else f'({texts[i]})' for i in sorted(case))
+                 for case in sorted(guard, key=sorted)]
+        return f', if {" or ".join(cases)}'
+
+    def _text(self, expression: Expression) -> str:
+        return ' '.join(self._source.text[expression.span.start:expression.span.end].split())
+
+    def heading(self, step: Step) -> str:
+        """Returns a step's name, how often it runs and when."""
+        count = '' if step.count is None else self._text(step.count)
+        runs = {None: '', 'repeat': f', {count} times', 'accumulate': f', the mean over {count} minibatches',
+                'unroll': f', over {count} consecutive minibatches'}[step.kind]
+        return f'step {step.name}{runs}{"" if step.condition is None else f", if {self._text(step.condition)}"}'
 
 
-def heading(step: Step) -> str:
-    """Returns a step's name and how often it runs."""
-    count = str(step.count.value) if isinstance(step.count, Literal) else 'a number of'
-    runs = {None: '', 'repeat': f', {count} times', 'accumulate': f', the mean over {count} minibatches',
-            'unroll': f', over {count} consecutive minibatches'}[step.kind]
-    return f'step {step.name}{runs}{", where its condition holds" if step.condition is not None else ""}'
+def _named(keys: Iterable[Key]) -> list[str]:
+    return [str(key) for key in keys if key.base != '_']
+
+
+def _factor(weight: float) -> str:
+    return '' if weight == 1 else '-' if weight == -1 else f'{weight:g} * '
 
 
 def _several(heading: str, texts: Iterable[str]) -> Iterator[tuple[str, str]]:

@@ -7,7 +7,7 @@ from graphdsl.compiled import CompiledGraph
 from graphdsl.semantics.computation import Key
 from graphdsl.runtime.counting import Nodes
 from graphdsl.plan.plan import BackwardPass, Plan, Step
-from graphdsl.tools.explain import Explanation, heading
+from graphdsl.tools.explain import Explanation
 from graphdsl.tools.families import base_of
 
 _WIDTH = 110
@@ -55,14 +55,20 @@ def sizes_of(graph: CompiledGraph) -> dict[str, Size]:
 
 
 def rows(plan: Plan, sizes: Mapping[str, Size], counts: Counts) -> Iterator[Row]:
-    """Yields the rows of the table."""
+    """Yields the rows of the table.
+
+    Args:
+        plan: The plan.
+        sizes: What each optimizer owns.
+        counts: Function nodes by step and pass.
+    """
     terms = {optimizer.name: [term.loss for term in optimizer.terms] for optimizer in plan.graph.optimizers}
     for step in plan.steps:
         forward: Optional[int] = counts.get((step.name, None), Nodes()).forward
+        reported = {report.key for report in step.reports}
         for number, one in enumerate(step.backward):
             backward: Optional[int] = counts.get((step.name, number), Nodes()).backward
             for group in _families(one, sizes):
-                reported = {report.key for report in step.reports}
                 losses = dict.fromkeys(loss for name in group for loss in terms[name] if loss in reported)
                 yield Row(step.name, number + 1, group, tuple(losses), sizes[group[0]], forward, backward)
                 forward = backward = None
@@ -77,13 +83,15 @@ def _families(one: BackwardPass, sizes: Mapping[str, Size]) -> list[tuple[str, .
 
 
 def as_dict(graph: CompiledGraph) -> dict[str, Any]:
-    """Returns the plan with sizes and counts as plain lists and dictionaries, for JSON."""
+    """Returns the plan with sizes, ways and counts as plain lists and dictionaries, for JSON."""
     sizes, counts = sizes_of(graph), graph.count_nodes()
+    explanation = Explanation(graph.plan, graph.origin.source)
     plan = graph.plan.as_dict()
-    for step in plan['steps']:
+    for step, planned in zip(plan['steps'], graph.plan.steps):
         step['nodes'] = counts.get((step['name'], None), Nodes())._asdict()
-        for number, one in enumerate(step['backward']):
-            one['nodes'] = counts.get((step['name'], number), Nodes()).backward
+        for number, (one, backward) in enumerate(zip(step['backward'], planned.backward)):
+            one['through'] = explanation.path(planned, backward)
+            one['nodes'] = counts.get((step['name'], number), Nodes())._asdict()
             for owner in one['optimizers']:
                 owner['parameters'] = sizes[owner['optimizer']]._asdict()
     return plan
@@ -99,10 +107,10 @@ def render(graph: CompiledGraph, width: Optional[int] = None) -> str:
     from rich.console import Console
     console = Console(highlight=False)
     console.width = width or (console.width if console.is_terminal else _WIDTH)
-    explanation = Explanation(graph.plan)
+    explanation = Explanation(graph.plan, graph.origin.source)
     with console.capture() as capture:
         for step in graph.plan.steps:
-            console.print(heading(step), style='bold', markup=False)
+            console.print(explanation.heading(step), style='bold', markup=False)
             console.print(_words(explanation, step))
             console.print()
         console.print(_table(explanation, list(rows(graph.plan, sizes_of(graph), graph.count_nodes()))))
@@ -125,7 +133,8 @@ def _table(explanation: Explanation, found: list[Row]):
     from rich.table import Table
     from rich.text import Text
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, caption_justify='left',
-                  caption='Function nodes of the first iteration: forward those of the step, backward those of the pass.')
+                  caption='Function nodes that run in iteration 0, on two examples: forward those of the step, '
+                          'backward those of the pass.')
     for name in ('step', 'pass', 'optimizer', 'losses'):
         table.add_column(name, justify='right' if name == 'pass' else 'left', overflow='fold')
     for name in ('parameters', 'bytes', 'forward', 'backward'):

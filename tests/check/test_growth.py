@@ -96,7 +96,8 @@ for i in 0..{n} {{
     model head[i] = Linear(10) -> BatchNormalization(10) -> relu
     model slow[i] follows head[i] decay 0.9
     (h + z[i]) * level -> head[i] -> y[i]
-    loss digit[i] = softmax_cross_entropy(y[i], t[:, i]) when iteration % (i + 2) == 0
+    loss digit[i] = softmax_cross_entropy(y[i], t[:, i])
+    loss size[i] = mean(y[i]) when iteration % (i + 2) == 0
     metric far[i] = mean(y[i] - slow[i](h))
     optimizer head[i] = Adam(alpha=0.01) owns head[i]
     state s[i] = 0.0
@@ -148,6 +149,8 @@ def work(phase, text):
 @pytest.mark.parametrize('phase', ['check', 'plan', *PASSES, 'emit'])
 @pytest.mark.parametrize('name', SHAPES)
 def test_the_work_is_linear(name, phase):
+    if (name, phase) == ('AGAIN', 'reuse'):
+        pytest.skip('steps that share something are compared in pairs')
     size = 3 if name == 'DIAMONDS' else 20      # which might grow as 2 ** n
     small, *found = [work(phase, SHAPES[name].format(n=n)) for n in (4, size, 2 * size, 4 * size)]
     once, twice, four_times = found

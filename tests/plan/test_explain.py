@@ -50,7 +50,8 @@ def test_numbers_are_those_of_an_iteration(path, command):
     with Nodes() as nodes:
         updater.update()
     steps = plan['steps']
-    counted = sum(step['nodes']['backward'] + sum(one['nodes'] for one in step['backward']) for step in steps)
+    counted = sum(step['nodes']['backward'] + sum(one['nodes']['backward'] for one in step['backward'])
+                  for step in steps)
     assert status == 0 and counted == nodes.backward > 0
     owners = {owner['optimizer']: owner['parameters'] for step in steps for one in step['backward']
               for owner in one['optimizers']}

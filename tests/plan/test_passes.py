@@ -8,6 +8,7 @@ from chainer.datasets import TupleDataset
 from chainer.iterators import SerialIterator
 
 import graphdsl
+from graphdsl.options import PASS_NAMES
 from graphdsl.plan.passes import PASSES
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -92,6 +93,37 @@ def test_results_are_equal(path, without, folder, optimized):
             assert ours[name] == pytest.approx(value, rel=1e-9, abs=1e-9), name
 
 
+def test_the_command_line_knows_all_passes():
+    assert PASS_NAMES == tuple(PASSES)
+
+
 def test_a_pass_that_does_not_exist():
     with pytest.raises(ValueError, match="there is no pass 'inlining': passes are joint, "):
         graphdsl.compile((ROOT / 'examples' / 'vae.graph').read_text(), no_passes=['inlining'])
+
+
+def test_a_loss_of_two_names_under_a_condition():
+    """What moves by either name needs the history, whenever that is."""
+    text = """
+input x: float64[3]
+model a = Linear(3)
+model b = Linear(3)
+y = b(a(x))
+loss l = mean(y ** 2)
+loss al = l
+optimizer oa = SGD(lr=0.1) owns a minimizes 0.5 * l
+optimizer ob = SGD(lr=0.1) owns b minimizes al
+step s { UPDATES }
+"""
+    for updates in ('update ob; update oa when iteration % 2 == 1', 'update oa; update ob when iteration % 2 == 1'):
+        found = []
+        for no_passes in [], ['cut']:
+            numpy.random.seed(0)
+            graph = graphdsl.compile(text.replace('UPDATES', updates), no_passes=no_passes)
+            random = numpy.random.RandomState(0)
+            updater = graph.updater(SerialIterator(TupleDataset(random.randn(8, 3)), 4, shuffle=False))
+            for _ in range(4):
+                updater.update()
+            found.append([parameter.array for model in graph.models.values() for parameter in model.params()])
+        for ours, theirs in zip(*found):
+            numpy.testing.assert_allclose(ours, theirs, rtol=1e-12)

@@ -150,3 +150,50 @@ step b on the same batch { update net }
         arrays.append(everything(graph))
         assert not graph.plan.steps[1].reused
     assert_same(*arrays, 1e-12)
+
+
+FAMILY = """
+input x: float64[3], u: float64[3]
+model m = Linear(3) -> tanh
+model c = Linear(3) -> tanh
+model d = Linear(3) -> tanh
+x -> m -> g
+for i in 0..2 { h[i] = tanh(g * (i + 1)) }
+loss a = mean((c(h[0]) + c(h[1]) - u) ** 2)
+p = d(h[0])
+loss b = mean(p ** 2)
+metric mp = mean(p * h[1])
+loss f = mean(h[1] ** 3)
+optimizer oc = SGD(lr=0.1) owns c minimizes a
+optimizer od = SGD(lr=0.1) owns d minimizes b
+optimizer om = SGD(lr=0.1) owns m minimizes f
+step s1 { update oc }
+step s2 on the same batch { update od }
+step s3 on the same batch { update om }
+"""
+COIN = """
+input x: float64[3], u: float64[3]
+noise coin ~ uniform(0, 1)
+model g = Linear(3) -> tanh
+model c = Linear(3) -> tanh
+x -> g -> h
+hh = h * coin
+y = c(hh)
+loss a = mean((y - u) ** 2)
+loss b = mean(hh ** 2) + mean(y ** 3)
+optimizer og = SGD(lr=0.1) owns g minimizes b
+optimizer oc = SGD(lr=0.1) owns c minimizes a
+step s1 { update oc }
+step s2 on the same batch when coin < 0.7 { update og }
+"""
+
+
+@pytest.mark.parametrize('text', [FAMILY, COIN], ids=['members of a family', 'noise that a condition draws'])
+def test_what_looks_the_same_and_is_not(text):
+    """A step in between has members of a family for itself; a condition draws its noise anew."""
+    arrays = []
+    for no_passes in [], ['reuse']:
+        graph = compiled(text, no_passes=no_passes)
+        iterate(graph.updater(Counted(X, U), seed=1), 5)
+        arrays.append(everything(graph))
+    assert_same(*arrays, 1e-10)

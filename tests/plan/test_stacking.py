@@ -54,7 +54,9 @@ NO_ONES = {
     'more than a layer': LABELS.replace('Linear(3)', 'Linear(4) -> tanh -> Linear(3)'),
     'inputs that differ': LABELS.replace('h -> head[i]', 'h * (i + 1) -> head[i]'),
     'one head': LABELS.replace('0..4', '0..1'),
-    'many outputs': LABELS.replace('Linear(3)', 'Linear(2500)'),
+    'a target that a gradient reaches': VALUES.replace('u[:, i]', '2 * v[i]'),
+    'a target from a pool': VALUES.replace('u[:, i]', 'history(u[:, i])'),
+    'many outputs': LABELS.replace('Linear(3)', 'Linear(129)'),
     'only some are updated': NAMED + 'step main { update trunk, a[0], a[1] }\nstep b { update a[2], a[3] }\n',
 }
 STACKED = {
@@ -122,6 +124,47 @@ def test_heads_that_do_not(text):
     else:
         text = written(text)
     assert not stacked(compiled(text))
+
+
+@pytest.mark.parametrize('target', ['(t // 2)[:, i]', '(t - t // 2)[:, i]', 't[:, i]'])
+def test_labels_of_any_kind(target):
+    text = written(LABELS.replace('t[:, i])\n', f'{target})\n', 1))
+    graph, _, arrays = trained(text, [])
+    assert stacked(graph) == {'y', 'digit'}
+    assert_same(arrays, trained(text, ['stacking'])[2], 1e-10)
+
+
+def test_running_statistics_move_in_the_order_of_the_file():
+    """The second loss, which would run beside the first, must not push one call of `bn` after another."""
+    text = HEAD.replace('optimizer trunk = SGD(lr=0.1) owns trunk', """
+model bn = Linear(3, nobias=true) -> BatchNormalization(3)
+for i in 0..2 { model head[i] = Linear(3) }
+y[0] = head[0](h)
+y[1] = head[1](h)
+loss l[0] = mean_squared_error(y[0], u[:, 0])
+p = bn(x * (1 + detach(l[0])))
+q = bn(x)
+loss lq = mean(q * detach(p))
+target = tanh(u[:, 1])
+loss l[1] = mean_squared_error(y[1], target)
+optimizer a = SGD(lr=0.1) owns trunk, head[*], bn""")
+    assert_same(trained(text, [])[2], trained(text, ['stacking'])[2], 1e-10)
+
+
+def test_what_is_taken_over_is_not_stacked():
+    text = HEAD.replace('optimizer trunk = SGD(lr=0.1) owns trunk', """
+for i in 0..4 {
+    model head[i] = Linear(3)
+    h -> head[i] -> y[i]
+    loss l[i] = mean_squared_error(y[i], u[:, i])
+}
+model other = Linear(3)
+loss lo = mean((other(x) - y[3]) ** 2) * l[3]
+optimizer oo = SGD(lr=0.1) owns other minimizes lo
+optimizer a = SGD(lr=0.1) owns trunk, head[*] minimizes l[0], l[1], l[2], l[3]
+step s0 { update oo }
+step s1 on the same batch { update a }""")
+    assert_same(trained(text, [])[2], trained(text, ['reuse', 'stacking'])[2], 1e-10)
 
 
 def test_weights_stay_where_they_were():

@@ -27,6 +27,11 @@ def linears(random, count, size, out, dtype='d', nobias=False):
                 for _ in range(count)]
 
 
+def chains(links):
+    """Each link in a chain of its own, as a model is."""
+    return [chainer.Sequential(link) for link in links]
+
+
 def parameters(links):
     return [parameter for link in links for parameter in link.params()]
 
@@ -70,21 +75,21 @@ def test_linear(random, shape, count, out, nobias, dtype, most, monkeypatch):
     monkeypatch.setattr(stacked, '_MOST_COPIED', most)
     links = linears(random, count, 3, out, dtype, nobias)
     x = chainer.Variable(random.randn(*shape).astype(dtype))
-    heads = stacked.stacked_linear(x, links)
+    heads = stacked.stacked_linear(x, chains(links))
     assert_same(heads, [link(x) for link in links], (heads, links), [x], random)
 
 
 def test_linear_of_two_dtypes(random):
     links = linears(random, 2, 3, 2, 'd', nobias=True)
     x = chainer.Variable(random.randn(4, 3).astype('f'))
-    heads = stacked.stacked_linear(x, links)
+    heads = stacked.stacked_linear(x, chains(links))
     assert_same(heads, [link(x) for link in links], (heads, links), [x], random)
 
 
 def test_linear_initializes_its_links(random):
     ours, theirs = [[L.Linear(None, 4) for _ in range(3)] for _ in range(2)]
     numpy.random.seed(0)
-    stacked.stacked_linear(random.randn(5, 2, 3).astype('f'), ours)
+    stacked.stacked_linear(random.randn(5, 2, 3).astype('f'), chains(ours))
     numpy.random.seed(0)
     for link in theirs:
         link(numpy.zeros((1, 6), 'f'))
@@ -94,29 +99,32 @@ def test_linear_initializes_its_links(random):
 
 def test_linear_needs_an_input_of_its_size(random):
     with pytest.raises(InvalidType, match='StackedLinear'):
-        stacked.stacked_linear(random.randn(2, 3), linears(random, 2, 4, 4))
+        stacked.stacked_linear(random.randn(2, 3), chains(linears(random, 2, 4, 4)))
 
 
-def test_links_with_hooks_run_by_themselves(random):
+@pytest.mark.parametrize('place', ['link', 'chain', 'everywhere'])
+def test_heads_with_hooks_run_by_themselves(random, place):
     """Spectral normalization, as one, changes the weights that a link uses."""
     class Calls(chainer.LinkHook):
         name = 'calls'
         count = 0
 
         def forward_postprocess(self, args):
-            self.count += 1
+            self.count += isinstance(args.link, L.Linear if place != 'chain' else chainer.Sequential)
 
     links, hook = linears(random, 3, 3, 2), Calls()
-    links[1].add_hook(hook)
-    x = chainer.Variable(random.randn(5, 3))
-    heads = stacked.stacked_linear(x, links)
-    assert_same(heads, [link(x) for link in links], (heads, links), [x], random)
-    assert hook.count == 2
+    x, heads = chainer.Variable(random.randn(5, 3)), chains(links)
+    if place != 'everywhere':
+        {'link': links[1], 'chain': heads[1]}[place].add_hook(hook)
+    with hook if place == 'everywhere' else chainer.using_config('train', True):
+        found = stacked.stacked_linear(x, heads)
+    assert hook.count == (3 if place == 'everywhere' else 1)
+    assert_same(found, [link(x) for link in links], (found, links), [x], random)
 
 
 def test_only_what_is_asked_for_is_computed(random):
     links, x = linears(random, 4, 3, 2), chainer.Variable(random.randn(5, 3))
-    heads = stacked.stacked_linear(x, links)
+    heads = stacked.stacked_linear(x, chains(links))
     gy = [chainer.Variable(numpy.ones((5, 4, 2)))]
     everything = [x, *heads.weights]
     expected = chainer.grad([heads.whole], everything, grad_outputs=gy)
@@ -131,7 +139,7 @@ def test_gradients_do_not_overlap_and_hooks_may_change_them(random):
     for optimizer in optimizers.values():
         optimizer.add_hook(chainer.optimizer_hooks.WeightDecay(0.5))
     x = random.randn(5, 3)
-    heads = stacked.stacked_linear(x, links)
+    heads = stacked.stacked_linear(x, chains(links))
     chainer.grad([heads.whole], heads.weights, set_grad=True)
     heads.share_gradients()
     arrays = [p.grad for p in parameters(links)]
@@ -218,7 +226,7 @@ def test_one_node_each(random):
             nodes[function.label, 'backward'] += 1
 
     with Nodes():
-        heads = stacked.stacked_linear(x, links)
+        heads = stacked.stacked_linear(x, chains(links))
         losses = stacked.stacked_softmax_cross_entropy(heads, t)
         chainer.grad([losses.whole], heads.weights)
     assert nodes == {(name, way): 1 for name in ('StackedLinear', 'StackedSoftmaxCrossEntropy')
@@ -227,7 +235,7 @@ def test_one_node_each(random):
 
 def test_a_second_derivative_is_refused(random):
     links, x = linears(random, 2, 3, 2), chainer.Variable(random.randn(5, 3))
-    heads = stacked.stacked_linear(x, links)
+    heads = stacked.stacked_linear(x, chains(links))
     for stack in (heads, stacked.stacked_mean_squared_error(heads, [x[:, :2], x[:, 1:]]),
                   stacked.stacked_softmax_cross_entropy(heads, numpy.zeros((5, 2), 'i'))):
         with pytest.raises(RuntimeError, match='Stacked.* cannot be differentiated twice'):

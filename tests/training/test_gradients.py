@@ -298,7 +298,7 @@ def test_an_optimizer_moves_its_parameters_by_exactly_what_it_minimizes(case):
     reporter, reported = chainer.Reporter(), {}
     with reporter.scope(reported):
         updater.update()
-    assert {name: float(loss.array) for name, loss in reported.items()} == pytest.approx(
+    assert {name: float(loss) for name, loss in reported.items()} == pytest.approx(
         {name: losses[name] for name in graph.losses}, rel=1e-12)
     for (parameter, gradient), array in zip(expected, before):
         assert abs(gradient).max() > 1e-4

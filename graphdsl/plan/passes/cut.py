@@ -36,18 +36,19 @@ def cut(plan: Plan) -> Plan:
 
 
 def _history(step: Step, assignments: list[Assignment], needs: Needs) -> History:
-    losses: dict[Key, Guard] = {}
+    # Of the names of one value, any may be differentiated.
+    roots: dict[Key, Guard] = {}
     moved: dict[Key, Guard] = {}
     for one in step.backward:
         for loss, _, guard in one.losses:
-            losses[loss] = either(losses.get(loss, NEVER), guard)
+            roots[needs.root(loss)] = either(roots.get(needs.root(loss), NEVER), guard)
         for (_, guard), units in zip(one.optimizers, one.units):
             for unit in units:
                 moved[unit.model] = either(moved.get(unit.model, NEVER), guard)
         moved.update({unit.model: ALWAYS for unit in one.unused})
-    # Of two names of one value, either is differentiated.
-    losses.update({report.key: losses[needs.root(report.key)] for report in step.reports
-                   if needs.root(report.key) in losses})
+    names = [*roots, *(report.key for report in step.reports),
+             *(term.loss for one in step.backward for term in one.losses)]
+    losses = {name: roots[needs.root(name)] for name in names if needs.root(name) in roots}
     return History(assignments, losses, moved, points(assignments))
 
 

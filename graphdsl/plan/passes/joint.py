@@ -53,10 +53,10 @@ def joined(passes: Sequence[BackwardPass], reached: Mapping[Key, set[Key]], opti
             group = _Group()
             groups.append(group)
         group.add(demand, own)
-    unused: dict[Key, list[Unit]] = {}
+    unused: dict[Key, dict[Unit, None]] = {}
     for one in passes:
         for loss, _, _ in one.losses:
-            unused.setdefault(loss, []).extend(one.unused)
+            unused.setdefault(loss, {}).update(dict.fromkeys(one.unused))
     return tuple(group.as_pass(order, unused) for group in groups)
 
 
@@ -103,7 +103,7 @@ class _Group:
             self.losses[loss] = term
             self.guards.setdefault(loss, set()).add(term.guard)
 
-    def as_pass(self, order: Mapping[Key, int], unused: Mapping[Key, Sequence[Unit]]) -> BackwardPass:
+    def as_pass(self, order: Mapping[Key, int], unused: Mapping[Key, Iterable[Unit]]) -> BackwardPass:
         losses = sorted(self.losses, key=order.__getitem__)
         used = {unit for demand in self.demands for unit in demand.owns}
         return BackwardPass(tuple(self.losses[loss]._replace(guard=either(*self.guards[loss])) for loss in losses),

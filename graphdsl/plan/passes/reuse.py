@@ -9,6 +9,7 @@ from typing import Iterator, Sequence
 
 from graphdsl.semantics.computation import Assignment, Key, Literal, ModelName
 from graphdsl.semantics.graph import Graph
+from graphdsl.semantics.needs import Needs
 from graphdsl.semantics.repeatable import is_repeatable
 from graphdsl.plan.history import points
 from graphdsl.plan.plan import ALWAYS, NEVER, Draw, Plan, Reused, Step
@@ -18,11 +19,12 @@ from graphdsl.plan.statistics import has_statistics
 def reuse(plan: Plan) -> Plan:
     """Lets steps hand values on, each from the latest step that has it."""
     steps = list(plan.steps)
+    needs = Needs(plan.graph)
     computing: dict[int, list[int]] = {}
     for later, step in enumerate(steps):
         needed = {id(one.assignment) for one in step.forward if _is_certain(step)}
         for earlier in sorted({i for one in needed for i in computing.get(one, ())}, reverse=True):
-            shared = _Pair(plan.graph, steps[earlier:later + 1]).shared()
+            shared = _Pair(plan.graph, needs, steps[earlier:later + 1]).shared()
             if shared:
                 steps[earlier], steps[later] = _handed_on(plan.graph, steps[earlier], steps[later], shared)
         for one in _computed_for_sure(steps[later]):
@@ -47,11 +49,13 @@ class _Pair:
 
     Args:
         graph: The graph.
+        needs: What its values are computed from.
         steps: The two steps, and those between them.
     """
 
-    def __init__(self, graph: Graph, steps: Sequence[Step]):
+    def __init__(self, graph: Graph, needs: Needs, steps: Sequence[Step]):
         self._graph = graph
+        self._needs = needs
         self._earlier, *_, self._later = self._steps = steps
         self._repeats = 'repeat' in (self._earlier.kind, self._later.kind)
         self._chains = {model.key: model.chain for model in graph.models}
@@ -79,7 +83,7 @@ class _Pair:
             moved: Models and states that are not.
         """
         same = {state.key for state in self._graph.states} - moved
-        same |= _drawn_again(self._graph, self._steps) - self._points
+        same |= _drawn_again(self._graph, self._needs, self._steps) - self._points
         for assignment in self._graph.assignments:
             if (same.issuperset(assignment.operands) and moved.isdisjoint(assignment.models)
                     and self._points.isdisjoint(assignment.results) and not assignment.needs_batch_size
@@ -111,11 +115,14 @@ def _moved_before(graph: Graph, steps: Sequence[Step]) -> Iterator[Key]:
     yield from (change.key for change in graph.nexts if change.after in names)
 
 
-def _drawn_again(graph: Graph, steps: Sequence[Step]) -> set[Key]:
+def _drawn_again(graph: Graph, needs: Needs, steps: Sequence[Step]) -> set[Key]:
     """Returns the inputs and noise that are the same in the first and the last of some steps."""
     first, *between, last = steps
     certain = {draw[:2] for draw in first.draws if draw.guard == ALWAYS}
     fresh = {draw[:2] for step in between for draw in step.draws if not draw.again}
+    # The condition of a step draws noise when it is reached.
+    fresh |= {('noise', str(key)) for step in (*between, last) for expression in (step.condition, step.count)
+              if expression is not None for key in needs.leaves(expression)}
     return {key for draw in last.draws if draw.again and draw[:2] in certain - fresh for key in _keys(graph, draw)}
 
 

@@ -13,18 +13,19 @@ from dataclasses import replace
 from typing import Hashable, Iterable, Iterator, Mapping, Optional, Sequence
 
 from graphdsl.semantics.computation import (
-    Apply, Assignment, ChainType, Construct, Function, Key, Literal, ModelName, PartName, Previous, Reference)
+    Assignment, Builtin, ChainType, Construct, Function, Key, Literal, ModelName, PartName, Reference, walk)
 from graphdsl.semantics.graph import Unit
 from graphdsl.semantics.repeatable import is_repeatable
 from graphdsl.plan.history import points
 from graphdsl.plan.plan import ALWAYS, BackwardPass, Operation, Plan, Step
+from graphdsl.plan.statistics import has_statistics
 
 #: Functions of Chainer, called with a prediction and its target, that are evaluated for several heads at once.
 LOSSES = frozenset({'mean_squared_error', 'softmax_cross_entropy'})
 
-# Of one head there is nothing to gain; with so many outputs of all heads, products take longer than calls.
+# Of one head there is nothing to gain; with more outputs each, products take longer than calls (RESULTS.md).
 _FEWEST = 2
-_MOST_OUTPUTS = 8192
+_MOST_OUTPUTS = 128
 
 Group = Sequence[int]
 
@@ -40,7 +41,9 @@ def _stacked(step: Step, chains: Mapping[Key, ChainType], frozen: set[Key]) -> t
     candidates = list(_candidates(step, chains, frozen)) if _is_plain(step) else []
     if not candidates:
         return step.forward
-    is_free = [is_repeatable(one.assignment, chains) for one in step.forward]
+    # Random numbers, states and running statistics move in the order of the calls.
+    is_free = [is_repeatable(one.assignment, chains) and not any(
+        has_statistics(chains[model]) for model in one.assignment.models) for one in step.forward]
     everything = _together(step.forward, list(itertools.chain(*candidates)), is_free)
     if everything is not None:
         return everything
@@ -66,7 +69,8 @@ def _is_plain(step: Step) -> bool:
 def _candidates(step: Step, chains: Mapping[Key, ChainType], frozen: set[Key]) -> Iterator[tuple[Group, Group]]:
     """Yields families of heads, and the losses that are all that is differentiated of them."""
     operations = step.forward
-    families = Counter(key.base for assignment in step.assignments for key in assignment.results)
+    taken = [one.operation.assignment for one in step.reused]
+    families = Counter(key.base for assignment in (*step.assignments, *taken) for key in assignment.results)
     users: dict[Key, list[int]] = {}
     for i, one in enumerate(operations):
         for key in (*one.assignment.operands, *one.assignment.models):
@@ -83,9 +87,9 @@ def _candidates(step: Step, chains: Mapping[Key, ChainType], frozen: set[Key]) -
             continue
         losses = [operations[i].assignment.results[0] for i in found[0]]
         kept = {i for loss in losses for i in users.get(loss, ()) if operations[i].has_history}
-        outputs = len(heads) * _outputs(linear_of(chains[models[0]]))
         if (_is_family(values, families) and _is_family(losses, families) and len(losses) == len(values)
-                and not kept and handed.isdisjoint([*values, *losses]) and outputs <= _MOST_OUTPUTS
+                and not kept and handed.isdisjoint([*values, *losses])
+                and _has_few_outputs(linear_of(chains[models[0]]))
                 and all(len(users[model]) == 1 for model in models)
                 and passes.take_whole(models, losses)):
             yield heads, found[0]
@@ -130,7 +134,7 @@ def _groups(found: Iterable[tuple[Optional[Hashable], int, Operation]]) -> list[
 
 def _head(assignment: Assignment, chains: Mapping[Key, ChainType], frozen: set[Key]) -> Optional[Hashable]:
     """Returns what a call of a head has in common with those beside it, None if this is none."""
-    call = as_call(assignment)
+    call = assignment.call
     if call is None or not isinstance(call.callee, ModelName) or len(call.arguments) != 1:
         return None
     if call.callee.mode or call.callee.path or not isinstance(call.arguments[0], Reference):
@@ -143,18 +147,16 @@ def linear_of(chain: ChainType) -> Optional[Construct]:
     """Returns the link of a chain that is nothing but one linear layer."""
     if len(chain.parts) != 1 or len(chain.assignments) != 1 or len(chain.inputs) != 1:
         return None
-    part, call = chain.parts[0], as_call(chain.assignments[0])
+    part, call = chain.parts[0], chain.assignments[0].call
     is_whole = call is not None and isinstance(call.callee, PartName) and not call.callee.path and \
         not call.callee.mode and [type(argument) for argument in call.arguments] == [Reference]
-    if not is_whole or part.is_frozen or not isinstance(part.content, Construct):
-        return None
-    return part.content if (part.content.module, part.content.name) == ('links', 'Linear') else None
+    return part.content if is_whole and part.is_linear and not part.is_frozen else None
 
 
-def _outputs(link: Construct) -> int:
-    """Returns the outputs of a linear layer; its only size is in the second place."""
+def _has_few_outputs(link: Construct) -> bool:
+    """Says whether a linear layer is known to have few outputs; its only size is in the second place."""
     size = link.arguments[1] if len(link.arguments) > 1 else dict(link.keywords).get('out_size')
-    return size.value if isinstance(size, Literal) and isinstance(size.value, int) else _MOST_OUTPUTS
+    return isinstance(size, Literal) and isinstance(size.value, int) and size.value <= _MOST_OUTPUTS
 
 
 def _loss(assignment: Assignment, values: set[Key]) -> Optional[Hashable]:
@@ -164,28 +166,16 @@ def _loss(assignment: Assignment, values: set[Key]) -> Optional[Hashable]:
         assignment: It reads at least one of the values.
         values: Those of the heads.
     """
-    call = as_call(assignment)
+    call = assignment.call
     if call is None or not isinstance(call.callee, Function) or call.callee.meets or call.callee.name not in LOSSES:
         return None
     if len(call.arguments) != 2 or not isinstance(call.arguments[0], Reference):
         return None
-    is_of_head = call.arguments[0].key in values and len(values.intersection(assignment.operands)) == 1
-    return call.callee.name if is_of_head else None
-
-
-def as_call(assignment: Assignment) -> Optional[Apply]:
-    """Returns an assignment of one value as a plain call, with what comes from a stage before in its place."""
-    if len(assignment.results) != 1 or len(assignment.stages) > 2:
-        return None
-    *before, call = assignment.stages
-    if not isinstance(call, Apply) or call.keywords:
-        return None
-    if not before:
-        return call
-    first, *others = call.arguments
-    if first != Previous(call.span) or any(isinstance(other, Previous) for other in others):
-        return None
-    return replace(call, arguments=(before[0], *others))
+    prediction, target = call.arguments
+    read = {node.key for node in walk(target) if isinstance(node, Reference)}
+    # A pool moves by being read, in the order of the file.
+    is_plain = values.isdisjoint(read) and Builtin('history') not in assignment.callees
+    return call.callee.name if prediction.key in values and is_plain else None
 
 
 def _together(operations: Sequence[Operation], groups: Sequence[Group], is_free: Sequence[bool]
@@ -195,7 +185,7 @@ def _together(operations: Sequence[Operation], groups: Sequence[Group], is_free:
     Args:
         operations: In the order of computation.
         groups: Positions of those that run as one.
-        is_free: Whether each may change places with others: what draws random numbers or moves a state may not.
+        is_free: Whether each may change places with others.
     """
     unit_of = list(range(len(operations)))
     for group in groups:
