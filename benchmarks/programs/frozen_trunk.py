@@ -1,18 +1,41 @@
-"""Three heads learn on a trunk that is frozen."""
+"""Three heads learn on a trunk that is frozen: the first two blocks of a VGG net, as one would take pretrained."""
 from __future__ import annotations
+
+import functools
 
 import functools
 
 import chainer
 import chainer.functions as F
+import chainer.links as L
 from chainer.training import StandardUpdater
 
 from . import strips
 from .program import Program
 
 COUNT = 3
+VGG = """Convolution2D(32, ksize=3, pad=1) -> relu -> Convolution2D(32, ksize=3, pad=1) -> relu
+    -> max_pooling_2d(2) -> Convolution2D(64, ksize=3, pad=1) -> relu
+    -> Convolution2D(64, ksize=3, pad=1) -> relu -> max_pooling_2d(2) -> Linear(256) -> relu"""
 GRAPH = (strips.GRAPH.replace('model trunk', 'frozen model trunk').replace('optimizer Adam() owns trunk\n', '')
-         .replace('TRUNK', strips.CNN))
+         .replace('TRUNK', VGG))
+
+
+class VGGTrunk(chainer.Chain):
+
+    def __init__(self):
+        super().__init__()
+        with self.init_scope():
+            self.convolution2d_1 = L.Convolution2D(1, 32, 3, pad=1)
+            self.convolution2d_2 = L.Convolution2D(32, 32, 3, pad=1)
+            self.convolution2d_3 = L.Convolution2D(32, 64, 3, pad=1)
+            self.convolution2d_4 = L.Convolution2D(64, 64, 3, pad=1)
+            self.linear_1 = L.Linear(64 * 2 * 2 * COUNT, 256)
+
+    def forward(self, x):
+        h = F.relu(self.convolution2d_2(F.relu(self.convolution2d_1(x))))
+        h = F.relu(self.convolution2d_4(F.relu(self.convolution2d_3(F.max_pooling_2d(h, 2)))))
+        return F.relu(self.linear_1(F.max_pooling_2d(h, 2)))
 
 
 class Usual(StandardUpdater):
@@ -55,9 +78,13 @@ class Best(StandardUpdater):
             optimizer.update()
 
 
+def models() -> dict[str, chainer.Chain]:
+    return {'trunk': VGGTrunk(), **{f'head[{i}]': strips.Head(256) for i in range(COUNT)}}
+
+
 def adams(models):
     return {name: chainer.optimizers.Adam().setup(model) for name, model in models.items() if name != 'trunk'}
 
 
-PROGRAMS = (Program('frozen_trunk', GRAPH, functools.partial(strips.cnn_models, COUNT), Usual, Best,
+PROGRAMS = (Program('frozen_trunk', GRAPH, models, Usual, Best,
                     functools.partial(strips.datasets, COUNT), {'count': COUNT}, passes=('stacking',)),)

@@ -28,7 +28,7 @@ optimizer Adam() owns trunk
 """
 CNN = """Convolution2D(32, ksize=3, pad=1) -> relu -> max_pooling_2d(2)
     -> Convolution2D(64, ksize=3, pad=1) -> relu -> max_pooling_2d(2) -> Linear(256) -> relu"""
-MLP = 'Linear(256) -> relu -> Linear(256) -> relu -> Linear(128) -> relu'
+MLP = 'Linear(512) -> relu -> Linear(512) -> relu -> Linear(256) -> relu'
 
 
 class CNNTrunk(chainer.Chain):
@@ -51,9 +51,9 @@ class MLPTrunk(chainer.Chain):
     def __init__(self, count: int):
         super().__init__()
         with self.init_scope():
-            self.linear_1 = L.Linear(64 * count, 256)
-            self.linear_2 = L.Linear(256, 256)
-            self.linear_3 = L.Linear(256, 128)
+            self.linear_1 = L.Linear(64 * count, 512)
+            self.linear_2 = L.Linear(512, 512)
+            self.linear_3 = L.Linear(512, 256)
 
     def forward(self, x):
         return F.relu(self.linear_3(F.relu(self.linear_2(F.relu(self.linear_1(x))))))
@@ -152,7 +152,7 @@ def cnn_models(count: int) -> dict[str, chainer.Chain]:
 
 
 def mlp_models(count: int) -> dict[str, chainer.Chain]:
-    return {'trunk': MLPTrunk(count), **{f'head[{i}]': Head(128) for i in range(count)}}
+    return {'trunk': MLPTrunk(count), **{f'head[{i}]': Head(256) for i in range(count)}}
 
 
 PROGRAMS = tuple(

@@ -159,6 +159,9 @@ class StepWriter:
         self._begin_adding()
         for number, one in enumerate(step.backward):
             self._write_backward(one, number)
+        for stack in self.stacks:
+            if any(unit.model in stack.models for one in step.backward for units in one.units for unit in units):
+                writer.line(f'{self.names.get("value", stack.value)}.share_gradients()')
         if self.adds:
             writer.line('gradients.set()')
         self._write_updates()
@@ -328,9 +331,6 @@ class StepWriter:
             one, number, f'[{", ".join(parameters)}]' if moved else self._of_pass(number))
         write_wrapped(self.writer, f'{head}[', losses, f'], {arguments}{weights}{tail}',
                       self.spans[one.losses[0].loss])
-        for value in moved:
-            self.writer.line(f'{value}.share_gradients()')
-
     def _differentiation(self, one: BackwardPass, number: int, parameters: str) -> tuple[str, str, str]:
         """Returns what stands before the losses, with respect to what they are differentiated, and the end."""
         if not self.adds:

@@ -56,7 +56,12 @@ class Heads(Stack):
         self._links = links
 
     def share_gradients(self) -> None:
-        """Gives every link its part of the gradients."""
+        """Gives every link its part of the gradients, and lets go of the graph: updates need room."""
+        self._share()
+        self.whole.unchain()
+        self.weights = ()
+
+    def _share(self) -> None:
         for name, weight in zip(('W', 'b'), self.weights):
             parts = weight.grad.reshape(len(self._links), -1, *weight.shape[1:])
             for link, part in zip(self._links, parts):
@@ -70,7 +75,7 @@ class SeparateHeads(Heads):
         whole = F.stack([head(x) for head in heads], axis=1)
         super().__init__(whole, [parameter for link in links for parameter in link.params()], links)
 
-    def share_gradients(self) -> None:
+    def _share(self) -> None:
         """Does nothing: the gradients are where they belong."""
 
 

@@ -261,6 +261,10 @@ class Resolver(Constructs):
                 return literal(span, numbers.call(name, tuple(map(plain, everything)), span))
             read = self._as_numbers(name, everything)
             if all(is_number(i) for a in read for i in (a.items if isinstance(a, Sequence) else (a,))):
+                if name in ('mean', 'sum') and not isinstance(read[0], Sequence):
+                    raise mistake('G203', f'`{name}` takes a list of numbers here', span,
+                                  reason='arithmetic is that of numbers here, on arrays of one element too',
+                                  help=f'give the array a name outside, `v = {name}(...)`, and read `v` here')
                 return Apply(span, NumberFunction(name), read)
         if name in ('sum', 'mean') and not keywords and [type(argument) for argument in everything] == [Sequence]:
             return self._sum(span, everything[0].items, name == 'mean')
