@@ -3,8 +3,6 @@ from __future__ import annotations
 
 import functools
 
-import functools
-
 import chainer
 import chainer.functions as F
 import chainer.links as L
