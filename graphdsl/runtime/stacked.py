@@ -140,7 +140,7 @@ class StackedSoftmaxCrossEntropy(_Stacked):
 
     def check_type_forward(self, in_types):
         x, = in_types
-        type_check.expect(x.dtype.kind == 'f', x.ndim == 3)
+        type_check.expect(x.dtype.kind == 'f', x.ndim == 3, x.shape[:2] == self._t.shape)
 
     def forward(self, inputs):
         x, = inputs

@@ -192,6 +192,11 @@ def test_large_and_broken_scores_are_as_in_chainer(random, large):
         numpy.testing.assert_allclose(a.array, b.array)
 
 
+def test_labels_that_are_too_few(random):
+    with pytest.raises(InvalidType, match='StackedSoftmaxCrossEntropy'):
+        stacked.stacked_softmax_cross_entropy(predictions(random, 4, 3, 2), numpy.zeros((4, 1), 'i'))
+
+
 def test_a_label_that_is_no_class(random):
     ys = predictions(random, 1, 2, 3)
     with pytest.raises(IndexError):
