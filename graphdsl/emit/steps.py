@@ -5,20 +5,21 @@ import itertools
 from typing import Iterable, Mapping, Optional, Sequence
 
 from graphdsl.semantics.computation import Key, RunningNumber, walk
-from graphdsl.semantics.graph import Noise, Unit
+from graphdsl.semantics.graph import Noise
 from graphdsl.diagnostics import Span
+from graphdsl.emit.backward import Backward
 from graphdsl.emit.chains import Chains
 from graphdsl.emit.expressions import Expressions, count_text, write_assignment, write_families
 from graphdsl.emit.layout import write_dictionary, write_wrapped
-from graphdsl.emit.names import Identifiers, identifier, index_text, unit_text
+from graphdsl.emit.names import Identifiers, identifier, index_text
 from graphdsl.emit.numbers import bind_numbers
-from graphdsl.emit.stacks import stacked_families, write_stack
+from graphdsl.emit.stacks import write_stack
 from graphdsl.emit.surroundings import Surroundings
 from graphdsl.emit.writer import Writer
 from graphdsl.plan.evaluation import rows_of
 from graphdsl.plan.history import points
 from graphdsl.plan.plan import (
-    ALWAYS, NEVER, BackwardPass, Guard, Operation, Report, Step, WeightedLoss)
+    ALWAYS, NEVER, Guard, Operation, Report, Step)
 
 
 class StepWriter:
@@ -51,16 +52,7 @@ class StepWriter:
         # Where an array does: a linear layer flattens it without a function node.
         as_arrays = whole.linear, whole.images - self.points
         self.expressions = Expressions(names, chains.name, self._modes(), as_arrays=as_arrays)
-        self.has_cases = any(guard != ALWAYS for one in step.backward
-                             for guard in [*(g for _, _, g in one.losses), *(g for _, g in one.optimizers)])
-        # Whether what is differentiated is gathered in lists, as it may be more or less.
-        self.gathers = self.has_cases or step.kind == 'unroll'
-        names_in_passes = [name for one in step.backward for name, _ in one.optimizers]
-        # Whether several passes give one gradient, or some of what they give is not used.
-        self.adds = step.kind == 'accumulate' or len(set(names_in_passes)) < len(names_in_passes) or any(
-            one.unused for one in step.backward)
-        self.stacks = stacked_families(step.forward)
-        self.stacked = {model for stack in self.stacks for model in stack.models}
+        self.backward = Backward(step, writer, names, spans, is_alone, self._when)
 
     def _modes(self) -> dict[Key, str]:
         """Returns how models are called that are not simply called."""
@@ -78,45 +70,9 @@ class StepWriter:
             self._guard_texts[guard] = ' or '.join(cases)
         return self._guard_texts[guard]
 
-    # Parameters: bound once, outside of the step
-
     def write_parameters(self) -> None:
         """Writes the variables that hold what each backward pass differentiates with respect to."""
-        for number, one in enumerate(self.step.backward):
-            if self.has_cases:
-                for (optimizer, _), units in zip(one.optimizers, one.units):
-                    self._write_parameters(self._of_optimizer(optimizer), units)
-            else:
-                self._write_parameters(self._of_pass(number), self._single_units(one))
-            if one.unused:
-                self._write_parameters(self._unused(number), one.unused)
-
-    def _single_units(self, one: BackwardPass) -> list[Unit]:
-        """Returns what a pass moves but for heads that run as one."""
-        return [unit for units in one.units for unit in units if unit.model not in self.stacked]
-
-    def _write_parameters(self, variable: str, units: Sequence[Unit]) -> None:
-        if not units:
-            return
-        write_wrapped(self.writer, f'{variable} = runtime.parameters(', map(unit_text, units), ')')
-
-    def _of_pass(self, number: int) -> str:
-        prefix = '' if self.is_alone else f'{identifier(self.step.name)}_'
-        name = f'{prefix}parameters{self._suffix(number)}'
-        return name if name == 'parameters' else self.names.get('parameters', f'{self.step.name}/{number}', name)
-
-    def _of_optimizer(self, optimizer: str) -> str:
-        stem = f'{identifier(self.step.name)}_{identifier(optimizer)}_parameters'
-        return self.names.get('parameters', f'{self.step.name}/{optimizer}/', stem)
-
-    def _unused(self, number: int) -> str:
-        stem = f'{identifier(self.step.name)}_unused{self._suffix(number)}'
-        return self.names.get('parameters', f'{self.step.name}/{number}/unused', stem)
-
-    def _suffix(self, number: int) -> str:
-        return '' if len(self.step.backward) == 1 else f'_{number + 1}'
-
-    # The step
+        self.backward.write_parameters()
 
     @property
     def arguments(self) -> list[str]:
@@ -156,52 +112,36 @@ class StepWriter:
             return
         self._write_run()
         writer.lines('', '# Backward: every gradient is taken before the first update.')
-        self._begin_adding()
-        for number, one in enumerate(step.backward):
-            self._write_backward(one, number)
-        for stack in self.stacks:
-            if any(unit.model in stack.models for one in step.backward for units in one.units for unit in units):
-                writer.line(f'{self.names.get("value", stack.value)}.share_gradients()')
-        if self.adds:
-            writer.line('gradients.set()')
+        self.backward.begin()
+        self.backward.write()
+        self.backward.end()
         self._write_updates()
         writer.line()
         self._write_reports('chainer.report(' if self.is_alone else 'reports.add(')
         if step.handed:
             writer.line(f'return {", ".join(map(self.names.value, step.handed))}')
 
-    def _begin_adding(self) -> None:
-        if self.adds:
-            self.writer.line('gradients = runtime.Gradients()')
-
     def _write_several(self) -> None:
         """Writes several runs, and the gradients of the update that they share."""
         step, writer = self.step, self.writer
         is_mean = step.kind == 'accumulate'
-        self._begin_adding()
-        if not is_mean:
-            for number, one in enumerate(step.backward):
-                self._write_lists(one, number)
+        self.backward.begin()
         bind_numbers(writer, self.graph, self.names, [step.count])
         runs = count_text(self.expressions, step.count)
         with writer.block(f'for _ in range({runs}):', step.count.span):
             self._write_run()
             writer.line()
-            for number, one in enumerate(step.backward):
-                if is_mean:
-                    self._write_backward(one, number)
-                else:
-                    self._gather_losses(number, _is_weighted(one), one.losses)
+            if is_mean:
+                self.backward.write()
+            else:
+                self.backward.gather()
             self._write_reports('reports.add(')
             if is_mean:
                 self._cut_states()
         writer.lines('', '# Every gradient is taken before the first update.')
         if not is_mean:
-            for number, one in enumerate(step.backward):
-                with writer.region((step.name, number)):
-                    self._differentiate_gathered(one, number)
-        if self.adds:
-            writer.line(f'gradients.set({runs if is_mean else ""})')
+            self.backward.write_gathered()
+        self.backward.end(runs if is_mean else '')
 
     def _write_run(self) -> None:
         """Writes what a run draws and computes."""
@@ -215,7 +155,7 @@ class StepWriter:
         if any(isinstance(n, RunningNumber) and n.name == 'batch_size' for n in walk(*expressions)):
             writer.line(f'batch_size = draw.batch_size({self._rows()!r})')
         taken = self._write_taken_families()
-        elsewhere = {*taken, *(name for stack in self.stacks for name in (stack.value, stack.loss))}
+        elsewhere = {*taken, *(name for stack in self.backward.stacks for name in (stack.value, stack.loss))}
         write_families(writer, names, [key for a in (*step.numbers, *self.assignments) for key in a.results
                                        if key.base not in elsewhere])
         for assignment in step.numbers:
@@ -295,84 +235,6 @@ class StepWriter:
     def _guarded(self, guard: Guard):
         return self.writer.within('' if guard == ALWAYS else f'if {self._when(guard)}:')
 
-    # Differentiating and updating
-
-    def _write_backward(self, one: BackwardPass, number: int) -> None:
-        with self.writer.region((self.step.name, number)):
-            self._differentiate(one, number)
-
-    def _differentiate(self, one: BackwardPass, number: int) -> None:
-        if self.gathers:
-            certain = [term for term in one.losses if term.guard == ALWAYS]
-            self._write_lists(one, number, certain)
-            self._gather_losses(number, _is_weighted(one), [term for term in one.losses if term.guard != ALWAYS])
-            self._differentiate_gathered(one, number)
-            return
-        families: dict[str, WeightedLoss] = {}
-        for term in one.losses:
-            families.setdefault(term.loss.base, term)
-        stacks = [stack for stack in self.stacks if stack.loss in families]
-        stacked = {stack.loss for stack in stacks}
-        terms = [term for term in one.losses if term.loss.base not in stacked]
-        wholes = [families[stack.loss] for stack in stacks]
-        losses = [*(f'{self.names.get("value", stack.loss)}.whole' for stack in stacks),
-                  *(self.names.value(term.loss) for term in terms)]
-        weights = ''
-        if _is_weighted(one):
-            weights = f', grad_outputs=weights{self._suffix(number)}'
-            factors = [_weight(term.weight, loss) for term, loss in zip([*wholes, *terms], losses)]
-            write_wrapped(self.writer, f'weights{self._suffix(number)} = [', factors, ']')
-        models = {unit.model for units in one.units for unit in units}
-        moved = [self.names.get('value', stack.value) for stack in stacks if not models.isdisjoint(stack.models)]
-        parameters = [f'*{value}.weights' for value in moved]
-        if self._single_units(one):
-            parameters.append(f'*{self._of_pass(number)}')
-        head, arguments, tail = self._differentiation(
-            one, number, f'[{", ".join(parameters)}]' if moved else self._of_pass(number))
-        write_wrapped(self.writer, f'{head}[', losses, f'], {arguments}{weights}{tail}',
-                      self.spans[one.losses[0].loss])
-    def _differentiation(self, one: BackwardPass, number: int, parameters: str) -> tuple[str, str, str]:
-        """Returns what stands before the losses, with respect to what they are differentiated, and the end."""
-        if not self.adds:
-            return 'chainer.grad(', parameters, ', set_grad=True)'
-        arguments = f'{parameters} + {self._unused(number)}' if one.unused else parameters
-        return f'gradients.add({parameters}, chainer.grad(', arguments, '))'
-
-    def _write_lists(self, one: BackwardPass, number: int, certain: Sequence[WeightedLoss] = ()) -> None:
-        """Writes the lists that losses and their weights are gathered in, with those that are always there."""
-        suffix = self._suffix(number)
-        write_wrapped(self.writer, f'losses{suffix} = [', [self.names.value(term.loss) for term in certain], ']')
-        if _is_weighted(one):
-            write_wrapped(self.writer, f'weights{suffix} = [', map(self._weight, certain), ']')
-
-    def _gather_losses(self, number: int, is_weighted: bool, terms: Sequence[WeightedLoss]) -> None:
-        for term in terms:
-            with self._guarded(term.guard):
-                self.writer.line(f'losses{self._suffix(number)}.append({self.names.value(term.loss)})',
-                                 self.spans[term.loss])
-                if is_weighted:
-                    self.writer.line(f'weights{self._suffix(number)}.append({self._weight(term)})')
-
-    def _differentiate_gathered(self, one: BackwardPass, number: int) -> None:
-        """Writes the differentiation of what is gathered; of nothing there is none."""
-        writer, suffix = self.writer, self._suffix(number)
-        parameters = self._of_pass(number)
-        if self.has_cases:
-            parameters = 'parameters'
-            certain = [f'*{self._of_optimizer(name)}' for name, guard in one.optimizers if guard == ALWAYS]
-            write_wrapped(writer, 'parameters = [', certain, ']')
-            for optimizer, guard in one.optimizers:
-                if guard != ALWAYS:
-                    with self._guarded(guard):
-                        writer.line(f'parameters += {self._of_optimizer(optimizer)}')
-        weights = f', grad_outputs=weights{suffix}' if _is_weighted(one) else ''
-        head, arguments, tail = self._differentiation(one, number, parameters)
-        with writer.within('' if any(term.guard == ALWAYS for term in one.losses) else f'if losses{suffix}:'):
-            writer.line(f'{head}losses{suffix}, {arguments}{weights}{tail}', self.spans[one.losses[0].loss])
-
-    def _weight(self, term: WeightedLoss) -> str:
-        return _weight(term.weight, self.names.value(term.loss))
-
     def _write_updates(self) -> None:
         step, writer = self.step, self.writer
         optimizers = self.whole.optimizers
@@ -411,11 +273,3 @@ class StepWriter:
     def _reported(self, key: Key) -> str:
         """Returns what is reported of a value: of what is a variable for sure, its array, which takes no copy."""
         return f'{self.names.value(key)}.array' if key in self.losses else self.names.value(key)
-
-
-def _weight(weight: float, loss: str) -> str:
-    return 'None' if weight == 1 else f'runtime.weight({weight!r}, {loss})'
-
-
-def _is_weighted(one: BackwardPass) -> bool:
-    return any(term.weight != 1 for term in one.losses)
