@@ -1,7 +1,6 @@
 """What a benchmark is, and the updaters that it compares."""
 from __future__ import annotations
 
-import inspect
 from dataclasses import dataclass, field
 from typing import Any, Callable, Mapping
 
@@ -14,7 +13,6 @@ import graphdsl
 
 BATCH = 64
 EXAMPLES = 1024
-CAN_SWITCH_PASSES = 'no_passes' in inspect.signature(graphdsl.compile).parameters
 
 
 @dataclass(frozen=True, eq=False)
@@ -85,7 +83,7 @@ def variants(program: Program, dtype: str = 'float32', batch: int = BATCH) -> di
 
     ours = compiled()
     found = {'usual': by_hand(program.usual), 'ours': ours, 'best': by_hand(program.best)}
-    if program.passes and CAN_SWITCH_PASSES:
+    if program.passes:
         found['without'] = compiled(no_passes=program.passes)
     return found
 

@@ -5,7 +5,7 @@ import itertools
 from typing import Callable, Iterable, Iterator, Sequence
 
 from graphdsl.diagnostics import Source
-from graphdsl.semantics.computation import Expression, Key
+from graphdsl.semantics.computation import Assignment, Expression, Key, ModelName
 from graphdsl.plan.history import History
 from graphdsl.plan.plan import ALWAYS, NEVER, BackwardPass, Guard, Operation, Plan, Step
 from graphdsl.tools.families import folded, sizes
@@ -42,7 +42,7 @@ class Explanation:
             yield heading, f'{self._losses(one)} to {self._owned(one)}'
             yield '', f'through {self.path(step, one)}'
             if one.unused:
-                yield '', f'and to {", ".join(folded(map(str, one.unused), self._models))}, unused'
+                yield '', f'and to {self._names(map(str, one.unused))}, unused'
         if step.quiet:
             yield 'quiet', f'{self._names(str(key) for key, _ in step.quiet)}: running statistics stay as they are'
         yield 'updates', self._guarded(step, step.updates, self.optimizers)
@@ -104,9 +104,11 @@ class Explanation:
         if unwanted:
             yield f'{self._results(unwanted)}: no history, what reads it passes no gradient on'
         for one in step.forward:
-            for model, guard in zip(one.assignment.models, one.history):
-                if guard not in (ALWAYS, NEVER, one.guard):
-                    yield f'{model}: a history only{self._when(step, guard)[1:]}'
+            for stage, guard in zip(one.assignment.stages, one.history):
+                models = [str(callee.key) for callee in Assignment(one.assignment.span, (), (stage,)).callees
+                          if isinstance(callee, ModelName)]
+                if models and guard not in (ALWAYS, NEVER, one.guard):
+                    yield f'{self._names(models)}: a history only{self._when(step, guard)[1:]}'
         reported = [one for one in step.metrics if not one.has_history and not one.assignment.is_number]
         if reported:
             yield f'{self._results(reported)}: no history, computed for reports alone'
@@ -117,7 +119,7 @@ class Explanation:
                          for name in folded((str(term.loss) for term in terms), self._values))
 
     def _owned(self, one: BackwardPass) -> str:
-        return ', '.join(folded((str(unit) for units in one.units for unit in units), self._models))
+        return self._names(str(unit) for units in one.units for unit in units)
 
     def _guarded(self, step: Step, items: Sequence[tuple[str, Guard]],
                  written: Callable[[Iterable[str]], str]) -> str:
@@ -129,10 +131,10 @@ class Explanation:
     def _when(self, step: Step, guard: Guard) -> str:
         if guard == ALWAYS:
             return ''
-        is_one = len(guard) == 1 and len(next(iter(guard))) == 1
-        texts = [self._text(condition.expression) for condition in step.conditions]
-        cases = [' and '.join(texts[i] if is_one or ' or ' not in texts[i] else f'({texts[i]})' for i in sorted(case))
-                 for case in sorted(guard, key=sorted)]
+        texts = {i: self._text(step.conditions[i].expression) for case in guard for i in case}
+        if len(texts) > 1:
+            texts = {i: f'({text})' if ' or ' in text else text for i, text in texts.items()}
+        cases = [' and '.join(texts[i] for i in sorted(case)) for case in sorted(guard, key=sorted)]
         return f', if {" or ".join(cases)}'
 
     def _text(self, expression: Expression) -> str:

@@ -97,16 +97,12 @@ def as_dict(graph: CompiledGraph) -> dict[str, Any]:
     return plan
 
 
-def render(graph: CompiledGraph, width: Optional[int] = None) -> str:
-    """Writes the plan of a graph in words and as a table.
-
-    Args:
-        graph: The graph.
-        width (int): Characters in a line; None takes those of the terminal, and enough where there is none.
-    """
+def render(graph: CompiledGraph) -> str:
+    """Writes the plan of a graph in words and as a table, as wide as the terminal if there is one."""
     from rich.console import Console
     console = Console(highlight=False)
-    console.width = width or (console.width if console.is_terminal else _WIDTH)
+    if not console.is_terminal:
+        console.width = _WIDTH
     explanation = Explanation(graph.plan, graph.origin.source)
     with console.capture() as capture:
         for step in graph.plan.steps:

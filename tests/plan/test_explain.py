@@ -60,6 +60,24 @@ def test_numbers_are_those_of_an_iteration(path, command):
         assert owners[name]['bytes'] == 4 * owners[name]['elements']
 
 
+def test_a_history_under_a_condition_is_that_of_its_model(tmp_path, command):
+    """Whatever stands between the models of an edge."""
+    path = tmp_path / 'thaw.graph'
+    path.write_text("""
+input x: float32[4], t: int32
+model trunk = Linear(4)
+model head = Linear(3)
+x -> relu -> trunk -> relu -> head -> y
+loss kl = softmax_cross_entropy(y, t)
+optimizer trunk = SGD(lr=0.1) owns trunk
+optimizer head = SGD(lr=0.1) owns head
+step main { update head; update trunk when iteration >= 3 or iteration == 1 }
+""", encoding='utf-8')
+    _, out, _ = command('plan', path)
+    assert [line for line in out.splitlines() if 'history' in line] == [
+        '  cut       trunk: a history only if iteration >= 3 or iteration == 1']
+
+
 def test_counting_changes_nothing():
     graph = graphdsl.compile_file(GRAPHS[1])
     before = {name: [p.array.copy() for p in model.params()] for name, model in graph.models.items()}
