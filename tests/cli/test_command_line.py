@@ -1,5 +1,8 @@
 """The command line: what it reads, what it writes, and the status it ends with."""
+import contextlib
+import json
 import os
+import pty
 import stat
 import subprocess
 import sys
@@ -310,7 +313,6 @@ def test_a_mistake_of_ours_is_told_from_the_users(folder, command, monkeypatch):
         raise ZeroDivisionError('oh')
 
     monkeypatch.setattr('graphdsl.semantics.checker._Checker.run', fail)
-    monkeypatch.delenv('GRAPHDSL_TRACEBACK', raising=False)
     status, out, err = command('check', 'good.graph')
     assert (status, out) == (70, '') and err.startswith('graphdsl has a bug: ZeroDivisionError: oh')
 
@@ -372,3 +374,49 @@ def test_help_takes_little_time():
         return after.children_user + after.children_system - before.children_user - before.children_system
 
     assert min(seconds() for _ in range(3)) < 0.3
+
+
+# How mistakes are shown
+
+def test_json_for_tools(folder, command):
+    text = 'input x: float32[3]\nmodel m = Linear(2)\nx -> m -> y\nloss a = mean(y)\n' \
+           'optimizer SGD() owns m\noptimizer b = Adam() owns m minimizes a, q\nx -> m -> unused\n'
+    (folder / 'two.graph').write_text(text)
+    status, out, err = command('check', '--format', 'json', 'two.graph', 'good.graph')
+    assert (status, err) == (1, '')
+    found = [json.loads(line) for line in out.splitlines()]
+    twice = next(one for one in found if one['code'] == 'G401')
+    assert (twice['file'], twice['severity'], twice['title']) == ('two.graph', 'error', 'two owners')
+    start, end = (twice['range'][name]['offset'] for name in ('start', 'end'))
+    assert text[start:end] == 'm' and text[:start].endswith('Adam() owns ')
+    assert twice['range']['start']['line'] == 6 and twice['range']['start']['column'] == 27
+    place, = twice['places']
+    assert text[place['range']['start']['offset']:].startswith('m\noptimizer b')
+    assert set(twice) == {'file', 'range', 'code', 'title', 'severity', 'message', 'reason', 'places', 'notes', 'help',
+                          'edits'}
+
+
+@pytest.mark.parametrize('line', ['compile {} bad.graph', 'fmt {} nonsense.graph', 'plan {} bad.graph',
+                                  'check {} missing.graph', 'compile {} --run bad.graph'])
+def test_json_of_every_command(line, folder, command):
+    (folder / 'nonsense.graph').write_text('a -> -> b\n')
+    status, out, err = command(*line.format('--format json').split())
+    assert status == 1 and all(json.loads(line)['severity'] == 'error' for line in (out + err).splitlines())
+
+
+@pytest.mark.parametrize('no_color, colored', [(None, True), ('', True), ('1', False)])
+def test_colour_on_a_terminal(no_color, colored, folder, monkeypatch):
+    environment = {name: value for name, value in os.environ.items() if name != 'NO_COLOR'}
+    if no_color is not None:
+        environment['NO_COLOR'] = no_color
+    ours, theirs = pty.openpty()
+    program = [sys.executable, '-c', 'from graphdsl.cli import main; main()', 'check', 'bad.graph']
+    with subprocess.Popen(program, stdout=theirs, stderr=theirs, env=environment):
+        pass
+    os.close(theirs)
+    shown = b''
+    with contextlib.suppress(OSError):      # the other end is closed
+        while True:
+            shown += os.read(ours, 1 << 16)
+    os.close(ours)
+    assert (b'\x1b[31m' in shown) == colored and b'G101' in shown

@@ -1,0 +1,69 @@
+"""``graphdsl compile``: a file becomes a Python module, and is trained with ``--run``."""
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Optional
+
+import click
+
+from graphdsl.cli.arguments import allow_option, file_argument, pass_option, set_option
+from graphdsl.cli.showing import show, showing_options
+from graphdsl.cli.writing import write
+from graphdsl.diagnostics import Diagnostic, GraphError, Span
+from graphdsl.options import checked_device, length_of, run_options, writing_to
+
+
+@click.command('compile')
+@file_argument
+@set_option
+@allow_option
+@pass_option
+@click.option('--run', is_flag=True, help='Train the graph instead of printing its module.')
+@click.option('-o', 'target', type=click.Path(dir_okay=False), help='Write to this file.')
+@click.option('--emit', type=click.Choice(['tree', 'graph', 'plan', 'python']), default='python', show_default=True,
+              help='What to print.')
+@run_options
+@showing_options
+def compile_command(file: str, params: dict[str, str], allow_imports: tuple[str, ...], no_passes: tuple[str, ...],
+                    run: bool, target: Optional[str], emit: str, epochs: Optional[int], iterations: Optional[int],
+                    out: str, seed: Optional[int], device: str) -> None:
+    """Compiles FILE to a Python module; trains it with --run."""
+    from graphdsl.driver import phase, read, translate
+
+    if run and (target is not None or emit != 'python'):
+        raise click.UsageError('--run goes with neither -o nor --emit')
+    folder = os.path.dirname(os.path.abspath(file))
+    source = read(file)
+    if not run:
+        text = phase(source, emit, params, folder, allow_imports, no_passes)
+        if target is None:
+            click.echo(text, nl=False)
+        else:
+            write(Path(target), text)
+        return
+    compilation = translate(source, params, folder=folder, allow_imports=allow_imports, no_passes=no_passes)
+    show(compilation.warnings, source)
+    _train(compilation, length_of(epochs, iterations), out, seed, device)
+
+
+def _train(compilation, length, out: str, seed: Optional[int], device: str) -> None:
+    from graphdsl.compiled import CompiledGraph
+    from graphdsl.runtime.training import train
+
+    graph = compilation.graph
+    if not graph.streams:
+        raise GraphError([Diagnostic('G506', 'this file has no data to train on', Span(0, 0),
+                                     help='add a block `data NAME { train = SOURCE }`, or train it from Python')],
+                         compilation.source)
+    if length is None and graph.train.length is None:
+        raise click.UsageError('the file does not say how long to train: give --epochs or --iterations')
+
+    def compiled() -> CompiledGraph:
+        program = CompiledGraph(compilation)
+        show(program.warnings[len(compilation.warnings):], compilation.source)
+        return program
+
+    with writing_to(out):
+        train(compiled, seed, graph.train.seed, out, length=length,
+              device=checked_device(device))

@@ -1,0 +1,50 @@
+"""``graphdsl fmt``: files in the canonical layout."""
+from __future__ import annotations
+
+import difflib
+import sys
+from pathlib import Path
+
+import click
+
+from graphdsl.cli.arguments import files_argument
+from graphdsl.cli.showing import show, showing_options
+from graphdsl.cli.writing import write
+from graphdsl.diagnostics import GraphError
+
+
+@click.command('fmt')
+@files_argument
+@click.option('--check', 'check_only', is_flag=True, help='Change nothing; exit with 1 if a file would change.')
+@click.option('--diff', is_flag=True, help='Change nothing; show what would change.')
+@showing_options
+def fmt_command(files: tuple[str, ...], check_only: bool, diff: bool) -> None:
+    """Writes FILES in the canonical layout."""
+    from graphdsl.driver import read
+    from graphdsl.syntax.format import format_source
+
+    failed = changed = False
+    for file in files:
+        try:
+            source = read(file)
+            text = format_source(source)
+        except GraphError as error:
+            failed = True
+            show(error.diagnostics, error.source)
+            continue
+        if text == source.text:
+            continue
+        changed = True
+        if diff:
+            click.echo(_diff(file, source.text, text), nl=False)
+        if check_only:
+            click.echo(f'{click.format_filename(file)} would change', err=True)
+        if not (diff or check_only):
+            write(Path(file), text)
+            click.echo(f'{click.format_filename(file)} changed')
+    if failed or (changed and check_only):
+        sys.exit(1)
+
+
+def _diff(file: str, old: str, new: str) -> str:
+    return ''.join(difflib.unified_diff(old.splitlines(True), new.splitlines(True), file, f'{file} (formatted)'))

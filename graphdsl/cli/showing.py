@@ -1,0 +1,63 @@
+"""How diagnostics are shown, and the exit status that they come to."""
+from __future__ import annotations
+
+import os
+from typing import Any, Iterable
+
+import click
+
+from graphdsl.diagnostics import Diagnostic, Source, as_json, render
+
+_COLORS: dict[str, dict[str, Any]] = {
+    'error': {'fg': 'red', 'bold': True}, 'warning': {'fg': 'yellow', 'bold': True},
+    'place': {'fg': 'blue'}, 'frame': {'fg': 'blue'}, 'help': {'bold': True}}
+_OF_THE_COMMAND_LINE = {'G211', 'G212'}
+_FORMAT, _TRACEBACK = 'graphdsl.format', 'graphdsl.traceback'
+
+
+def showing_options(command):
+    """Adds the options that say how a command shows what is wrong: all commands of one call share them."""
+    def keep(context: click.Context, parameter: click.Parameter, value: Any) -> None:
+        context.meta[f'graphdsl.{parameter.name}'] = value
+
+    command = click.option('--traceback', is_flag=True, expose_value=False, callback=keep,
+                           help='Show where in Python an error arose, too.')(command)
+    return click.option('--format', type=click.Choice(['text', 'json']), default='text', show_default=True,
+                        expose_value=False, callback=keep,
+                        help='Show what is wrong to people, or to tools: a JSON object on a line each.')(command)
+
+
+def wants_traceback() -> bool:
+    """Says whether Python's traceback is wanted."""
+    return click.get_current_context().meta.get(_TRACEBACK, False)
+
+
+def as_objects() -> bool:
+    """Says whether diagnostics are wanted as JSON."""
+    return click.get_current_context().meta.get(_FORMAT) == 'json'
+
+
+def show(diagnostics: Iterable[Diagnostic], source: Source, err: bool = True) -> None:
+    """Prints diagnostics as the options say, in colour on a terminal.
+
+    Args:
+        diagnostics: What to show.
+        source: The text that they point into.
+        err: Whether JSON goes to standard error, as text always does.
+    """
+    if as_objects():
+        for diagnostic in diagnostics:
+            click.echo(as_json.render(diagnostic, source), err=err)
+        return
+    colored = click.get_text_stream('stderr').isatty() and not os.environ.get('NO_COLOR')
+
+    def style(text: str, role: str) -> str:
+        return click.style(text, **_COLORS[role]) if colored else text
+
+    for diagnostic in diagnostics:
+        click.echo(render(diagnostic, source, style) + '\n', err=True)
+
+
+def status_of(diagnostics: Iterable[Diagnostic]) -> int:
+    """Returns the exit status for some diagnostics: 2 if no more than values of `--set` are wrong."""
+    return 2 if {d.code for d in diagnostics if d.severity == 'error'} <= _OF_THE_COMMAND_LINE else 1

@@ -1,0 +1,64 @@
+"""Every kind of mistake has a page, `docs/errors/CODE.md`, and what it shows is what graphdsl says.
+
+A page has a title and a text; under `## Wrong` a program, the command that is given, and what it prints; under
+`## Right` a program for which the same command has nothing to say. Blocks of Python whose first line is a name,
+`# nets.py`, are written to that file. `pytest --accept` writes anew what the commands print.
+"""
+import re
+from pathlib import Path
+
+import pytest
+
+from graphdsl.diagnostics.catalogue import TITLES
+
+DOCS = Path(__file__).parents[2] / 'docs'
+PAGES = DOCS / 'errors'
+SOURCE = Path(__file__).parents[2] / 'graphdsl'
+_CODE = re.compile(r"'(G\d{3})'")
+_FENCE = re.compile(r'^```(\w+)\n(.*?)^```$', re.MULTILINE | re.DOTALL)
+_OUTPUT = re.compile(r'^(```text\n).*?^```$', re.MULTILINE | re.DOTALL)
+_PYTHON = re.compile(r'# ([\w-]+\.py)\n')
+
+
+def test_every_code_has_a_title():
+    used = {code for file in SOURCE.rglob('*.py') for code in _CODE.findall(file.read_text(encoding='utf-8'))
+            if file.name != 'catalogue.py'}
+    assert used == set(TITLES)
+
+
+@pytest.mark.parametrize('code', sorted(file.stem for file in PAGES.glob('*.md')))
+def test_page(code, command, golden, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(tmp_path)
+    path = PAGES / f'{code}.md'
+    text = path.read_text(encoding='utf-8')
+    assert text.startswith(f'# {code}: {TITLES[code]}\n')
+    assert all(len(line) <= 115 for line in _FENCE.sub('', text).splitlines())
+
+    blocks = [(match[1], match[2]) for match in _FENCE.finditer(text)]
+    for name, content in ((_PYTHON.match(block)[1], block) for kind, block in blocks if kind == 'python'):
+        (tmp_path / name).write_text(content, encoding='utf-8')
+    (wrong, right), (line,) = ([block for kind, block in blocks if kind == k] for k in ('graph', 'console'))
+    (tmp_path / 'wrong.graph').write_text(wrong, encoding='utf-8')
+    (tmp_path / 'right.graph').write_text(right, encoding='utf-8')
+
+    arguments = line[len('$ graphdsl '):].split()
+    status, out, err = command(*arguments)
+    assert f'[{code}]' in err and (status == 0) == ('error[' not in err)
+    golden(_OUTPUT.sub(lambda match: f'{match[1]}{err.rstrip()}\n```', text), path)
+    status, out, err = command(*(word.replace('wrong', 'right') for word in arguments))
+    assert (status, err) == (0, ''), 'the right program is wrong'
+
+
+def test_explain_prints_the_page(command):
+    assert command('explain', 'g401') == (0, (PAGES / 'G401.md').read_text(encoding='utf-8'), '')
+
+
+def test_explain_lists_all_codes(command):
+    status, out, _ = command('explain')
+    assert status == 0 and out.splitlines() == [f'{code}  {title}' for code, title in TITLES.items()]
+
+
+def test_explain_knows_no_other_code(command):
+    status, out, err = command('explain', 'G4O1')
+    assert (status, out) == (2, '') and '`graphdsl explain` lists all codes' in err
