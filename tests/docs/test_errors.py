@@ -1,8 +1,9 @@
 """Every kind of mistake has a page, `docs/errors/CODE.md`, and what it shows is what graphdsl says.
 
-A page has a title and a text; under `## Wrong` a program, the command that is given, and what it prints; under
-`## Right` a program for which the same command has nothing to say. Blocks of Python whose first line is a name,
-`# nets.py`, are written to that file. `pytest --accept` writes anew what the commands print.
+A page has a title and a text; under `## Wrong` a program, `wrong.graph`, the command that is given, and what it prints;
+under `## Right` a program, `right.graph`, for which the same command has nothing to say, or the one that stands there.
+Blocks of Python whose first line is a name, `# nets.py`, are written to that file. `pytest --accept` writes anew what
+the commands print.
 """
 import re
 from pathlib import Path
@@ -17,7 +18,9 @@ SOURCE = Path(__file__).parents[2] / 'graphdsl'
 _CODE = re.compile(r"'(G\d{3})'")
 _FENCE = re.compile(r'^```(\w+)\n(.*?)^```$', re.MULTILINE | re.DOTALL)
 _OUTPUT = re.compile(r'^(```text\n).*?^```$', re.MULTILINE | re.DOTALL)
-_PYTHON = re.compile(r'# ([\w-]+\.py)\n')
+_FILE = re.compile(r'^```python\n(?=# ([\w-]+\.py)\n)(.*?)^```$', re.MULTILINE | re.DOTALL)
+_COMMAND = re.compile(r'\$ graphdsl (.*)')
+_LINK = re.compile(r'\]\(([^):]+)\)')
 
 
 def test_every_code_has_a_title():
@@ -26,26 +29,34 @@ def test_every_code_has_a_title():
     assert used == set(TITLES)
 
 
-@pytest.mark.parametrize('code', sorted(file.stem for file in PAGES.glob('*.md')))
+def test_every_code_has_a_page():
+    assert {file.stem for file in PAGES.glob('*')} == set(TITLES)
+
+
+@pytest.mark.parametrize('code', TITLES)
 def test_page(code, command, golden, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.syspath_prepend(tmp_path)
     path = PAGES / f'{code}.md'
     text = path.read_text(encoding='utf-8')
     assert text.startswith(f'# {code}: {TITLES[code]}\n')
-    assert all(len(line) <= 115 for line in _FENCE.sub('', text).splitlines())
+    prose = _FENCE.sub('', text)
+    assert all(len(line) <= 115 for line in prose.splitlines())
+    assert all((PAGES / link).exists() for link in _LINK.findall(prose))
 
-    blocks = [(match[1], match[2]) for match in _FENCE.finditer(text)]
-    for name, content in ((_PYTHON.match(block)[1], block) for kind, block in blocks if kind == 'python'):
+    for name, content in _FILE.findall(text):
         (tmp_path / name).write_text(content, encoding='utf-8')
-    (wrong, right), (line,) = ([block for kind, block in blocks if kind == k] for k in ('graph', 'console'))
-    (tmp_path / 'wrong.graph').write_text(wrong, encoding='utf-8')
-    (tmp_path / 'right.graph').write_text(right, encoding='utf-8')
+    wrong, right = (dict(_FENCE.findall(part)) for part in text.split('\n## Right\n'))
+    for name, blocks in (('wrong', wrong), ('right', right)):
+        if 'graph' in blocks:
+            (tmp_path / f'{name}.graph').write_text(blocks['graph'], encoding='utf-8')
 
-    arguments = line[len('$ graphdsl '):].split()
+    arguments = _COMMAND.match(wrong['console'])[1].split()
     status, out, err = command(*arguments)
     assert f'[{code}]' in err and (status == 0) == ('error[' not in err)
     golden(_OUTPUT.sub(lambda match: f'{match[1]}{err.rstrip()}\n```', text), path)
+    if 'console' in right:
+        arguments = _COMMAND.match(right['console'])[1].split()
     status, out, err = command(*(word.replace('wrong', 'right') for word in arguments))
     assert (status, err) == (0, ''), 'the right program is wrong'
 
