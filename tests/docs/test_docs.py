@@ -16,9 +16,9 @@ What the blocks of a page mean, from the first to the last:
     A command after each ``$``: ``graphdsl`` or ``python``.
 ``text``
     What the block right before it prints. A line ``...`` stands for any lines, and a number with a dot for any
-    that differs by 5 % at most.
+    that differs by 5 % at most. ``pytest --accept`` writes anew what differs.
 
-Whatever writes or reads files does so in a folder that the page has for itself.
+Whatever writes or reads files does so in a folder that the page has for itself, ``/path/to`` where it is printed.
 """
 import contextlib
 import io
@@ -50,11 +50,12 @@ README = DOCS.parent / 'README.md'
 PAGES = sorted(DOCS.glob('*.md'))
 ITERATIONS = 4
 _FENCE = re.compile(r'^```(\w*)(?: (\S+))?\n(.*?)^```$', re.MULTILINE | re.DOTALL)
+_PRINTED = re.compile(r'^```text\n.*?^```$', re.MULTILINE | re.DOTALL)
 _FILE = re.compile(r'# ([\w-]+\.(?:graph|py))$')
 _NUMBER = re.compile(r'(-?\d+\.\d+(?:e[+-]\d+)?)')
 
 
-@dataclass
+@dataclass(frozen=True)
 class Block:
     """A fenced block.
 
@@ -148,16 +149,21 @@ def examples(graph):
 # Python, commands and what they print
 
 @pytest.mark.parametrize('page', PAGES, ids=[page.stem for page in PAGES])
-def test_page(page, folder):
+def test_page(page, folder, request):
     names = {'__name__': 'page'}
     printed = None
+    changed = {}
     for block in blocks(page):
         if block.file:
             (folder / block.file).write_text(block.text, encoding='utf-8')
             printed = None
         elif block.language == 'text':
             assert printed is not None, f'line {block.line}: nothing was printed'
-            compare(printed, block)
+            printed = printed.replace(str(folder), '/path/to')
+            if request.config.getoption('--accept'):
+                changed.update({} if shows(block, printed) else {block: printed})
+            else:
+                assert shows(block, printed), f'line {block.line}: this was printed:\n{printed}'
             printed = None
         elif block.language == 'python':
             printed = run_python(block, page, names)
@@ -168,6 +174,17 @@ def test_page(page, folder):
         else:
             assert block.language == 'graph', f'line {block.line}: {block.language}'
             printed = None
+    if changed:
+        accept(page, changed)
+
+
+def accept(page, changed):
+    """Writes what was printed into blocks of a page."""
+    lines = page.read_text(encoding='utf-8').splitlines()
+    for block, printed in reversed(changed.items()):
+        start = block.line - 1
+        lines[start:start + len(block.text.splitlines())] = printed.strip('\n').splitlines()
+    page.write_text('\n'.join(lines) + '\n', encoding='utf-8')
 
 
 def run_python(block, page, names):
@@ -191,9 +208,9 @@ def run_command(command):
     return result.stdout
 
 
-def compare(printed, block):
-    shown, got = (text.rstrip().strip('\n').splitlines() for text in (block.text, printed))
-    assert matches(shown, got), f'line {block.line}: this was printed:\n{printed}'
+def shows(block, printed):
+    """Says whether a block shows what was printed."""
+    return matches(*(text.rstrip().strip('\n').splitlines() for text in (block.text, printed)))
 
 
 def matches(shown, got):
@@ -256,7 +273,7 @@ def test_the_readme_names_every_example():
 @pytest.mark.parametrize('page', PAGES, ids=[page.stem for page in PAGES])
 def test_text(page):
     text = page.read_text(encoding='utf-8')
-    for number, line in enumerate(text.splitlines(), 1):
+    for number, line in enumerate(_PRINTED.sub(lambda match: '\n' * match[0].count('\n'), text).splitlines(), 1):
         assert len(line) <= 115, f'line {number} is {len(line)} columns wide'
     prose = re.sub(r'`[^`]*`', '', _FENCE.sub('', text))
     for place in re.findall(r'\]\(([^)]+)\)', prose):

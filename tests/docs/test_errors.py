@@ -1,7 +1,8 @@
 """Every kind of mistake has a page, `docs/errors/CODE.md`, and what it shows is what graphdsl says.
 
 A page has a title and a text; under `## Wrong` a program, `wrong.graph`, the command that is given, and what it prints;
-under `## Right` a program, `right.graph`, for which the same command has nothing to say, or the one that stands there.
+under `## Right` a program, `right.graph`, that runs if its data is there, and for which the same command, or the one
+that stands there, has nothing to say.
 Blocks of Python whose first line is a name, `# nets.py`, are written to that file. `pytest --accept` writes anew what
 the commands print.
 """
@@ -33,6 +34,12 @@ def test_every_code_has_a_page():
     assert {file.stem for file in PAGES.glob('*')} == set(TITLES)
 
 
+def test_the_overview_lists_all_pages(golden):
+    path = DOCS / 'errors.md'
+    text, mark, _ = path.read_text(encoding='utf-8').partition('| code | kind of mistake |\n|---|---|\n')
+    golden(text + mark + ''.join(f'| [{code}](errors/{code}.md) | {title} |\n' for code, title in TITLES.items()), path)
+
+
 @pytest.mark.parametrize('code', TITLES)
 def test_page(code, command, golden, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
@@ -59,6 +66,9 @@ def test_page(code, command, golden, tmp_path, monkeypatch):
         arguments = _COMMAND.match(right['console'])[1].split()
     status, out, err = command(*(word.replace('wrong', 'right') for word in arguments))
     assert (status, err) == (0, ''), 'the right program is wrong'
+    if arguments[0] == 'check':
+        status, out, err = command('compile', '--run', 'right.graph', '--iterations', '1', *arguments[2:])
+        assert (status, err) == (0, '') or f'there is no {tmp_path}' in err, 'the right program does not run'
 
 
 def test_explain_prints_the_page(command):
