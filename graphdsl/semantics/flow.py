@@ -4,9 +4,10 @@ from __future__ import annotations
 import heapq
 from typing import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 
+from graphdsl.semantics import catalog
 from graphdsl.semantics.builtins import WITHOUT_GRADIENT
 from graphdsl.semantics.computation import (
-    Apply, Assignment, Builtin, Comparison, Expression, Key, ModelName, Previous, Reference, Scalar, children)
+    Apply, Assignment, Builtin, Comparison, Expression, Function, Key, ModelName, Previous, Reference, Scalar, children)
 from graphdsl.diagnostics import Mistake, Place, mistake
 
 _MOST_NAMES = 8
@@ -105,11 +106,17 @@ def differentiable(stage: Expression) -> Iterator[Expression]:
     pending = [stage]
     while pending:
         node = pending.pop()
-        if isinstance(node, (Comparison, Scalar)) or (
-                isinstance(node, Apply) and isinstance(node.callee, Builtin) and node.callee.name in WITHOUT_GRADIENT):
-            continue
-        yield node
-        pending.extend(children(node))
+        if not is_cut(node):
+            yield node
+            pending.extend(children(node))
+
+
+def is_cut(node: Expression) -> bool:
+    """Says whether no gradient flows through an expression."""
+    if isinstance(node, Apply):
+        return (isinstance(node.callee, Builtin) and node.callee.name in WITHOUT_GRADIENT) or (
+            isinstance(node.callee, Function) and node.callee.name in catalog.WITHOUT_GRADIENT)
+    return isinstance(node, (Comparison, Scalar))
 
 
 class Reach:

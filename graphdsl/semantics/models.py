@@ -8,9 +8,9 @@ from graphdsl.semantics import paths
 from graphdsl.semantics.catalog import suggestion
 from graphdsl.semantics.computation import ChainType, Expression, Key, Literal
 from graphdsl.semantics.expressions import is_known
-from graphdsl.semantics.graph import Load, Model
+from graphdsl.semantics.graph import Load, Model, Unit
 from graphdsl.semantics.resolve import Resolver
-from graphdsl.diagnostics import Diagnostic, Mistake, Place, mistake
+from graphdsl.diagnostics import Diagnostic, Mistake, Place, Span, mistake
 from graphdsl.syntax import nodes
 
 Copy = Union[nodes.ModelLike, nodes.ModelFollows]
@@ -23,6 +23,9 @@ class Models:
     Args:
         chains: Where the chain of each model is put, by key; resolvers read it.
         report: Called with each mistake.
+
+    Attributes:
+        frozen: Where models and parts of them are frozen.
     """
 
     def __init__(self, chains: dict[Key, ChainType], report: Callable[[Diagnostic], None]):
@@ -31,6 +34,7 @@ class Models:
         self._models: dict[Key, Model] = {}
         self._copies: dict[Key, tuple[Copy, Resolver]] = {}
         self._circular: set[Key] = set()
+        self.frozen: dict[Unit, Span] = {}
 
     def define(self, key: Key, statement: nodes.Model, chain: ChainType, resolver: Resolver) -> None:
         """Adds a model that the file defines."""
@@ -107,6 +111,7 @@ class Models:
         for unit in paths.units(statement.path, resolver, self._chains, 'frozen'):
             if unit.model not in self._chains:      # it is wrong, and reported
                 continue
+            self.frozen.setdefault(unit, statement.path.span)
             model = self._models[unit.model]
             if model.follows:
                 raise mistake('G413', f'`{unit.model}` follows `{model.original}`, and is frozen', statement.path.span,

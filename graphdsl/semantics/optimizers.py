@@ -23,6 +23,7 @@ class Declared:
     Attributes:
         owns: What it owns, each with its place.
         named: Losses that it names, None where it says nothing of losses.
+        after_owns: Where the list of what it owns ends, if it is not in braces.
         skips: Whether it makes no update when a gradient is not finite.
     """
 
@@ -33,6 +34,7 @@ class Declared:
     named: Optional[tuple[Term, ...]]
     hooks: tuple[Construct, ...]
     skips: bool
+    after_owns: Optional[int] = None
 
 
 def declare(statement: nodes.Optimizer, resolver: Resolver, names: Names, chains: Mapping[Key, ChainType],
@@ -78,7 +80,7 @@ def declare(statement: nodes.Optimizer, resolver: Resolver, names: Names, chains
         names.bind(key, statement.target.span)
         name = str(key)
     return Declared(statement.span, name, algorithm, tuple(units), tuple(terms) if names_losses else None,
-                    tuple(hooks), skips)
+                    tuple(hooks), skips, statement.owns[-1].span.end if statement.owns else None)
 
 
 def _items(statement: nodes.Optimizer, resolver: Resolver, report: Report) -> Iterator[tuple[Any, Resolver]]:
