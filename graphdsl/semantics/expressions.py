@@ -11,7 +11,7 @@ from graphdsl.semantics.computation import (
     Arithmetic, Comparison, Conditional, Expression, Key, Literal, Reference, Reported, RunningNumber, Scalar, Sequence,
     SliceItem, Subscript, is_number)
 from graphdsl.semantics.scope import RUNNING_NUMBERS, Broken, Scope, allowed
-from graphdsl.diagnostics import Mistake, Span, mistake
+from graphdsl.diagnostics import Mistake, Place, Span, mistake
 from graphdsl.syntax import nodes
 
 _MOST_RESULTS = 100_000
@@ -161,6 +161,7 @@ class Expressions:
                            help=f'give it to the model as an input: `m(x, {name})`')
         if name in self.scope.later:
             return mistake('G101', f'`{name}` has no value yet', node.span,
+                           places=(Place(self.scope.later[name], f'`{name}` gets its value here'),),
                            help='the default of a param can use the params of the lines before it')
         if name in self.scope.callable_names() or name in self.scope.outer:
             return mistake('G107', f'`{name}` is something to call, not a value', node.span,

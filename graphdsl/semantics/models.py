@@ -13,6 +13,8 @@ from graphdsl.semantics.resolve import Resolver
 from graphdsl.diagnostics import Diagnostic, Mistake, Place, Span, mistake
 from graphdsl.syntax import nodes
 
+_MOST_PLACES = 6
+
 Copy = Union[nodes.ModelLike, nodes.ModelFollows]
 Statements = list[tuple[Any, Resolver]]
 
@@ -78,13 +80,23 @@ class Models:
                 row = list(originals)
                 circle = row[row.index(original):]
                 self._circular.update(circle)
-                raise mistake('G317', 'these models are copies of each other', self._copies[key][0].span,
-                              reason=' -> '.join(map(str, (*circle, original))),
-                              help='one of them must be defined by itself: `model m = ...`')
+                raise self._circle(circle)
             key = original
         for copy, original in reversed(originals.items()):
             if original in self._chains:
                 self._attempt(self._settle, copy, original)
+
+    def _circle(self, circle: list[Key]) -> Mistake:
+        """Makes the mistake of models each of which is a copy of the next, and the last of the first."""
+        first, *others = circle
+        following = dict(zip(circle, [*others, first]))
+        names = ' -> '.join(f'`{key}`' for key in (*circle, first))
+        return mistake('G317', 'these models are copies of each other' if others else f'`{first}` is a copy of itself',
+                       self._copies[first][0].span, reason=f'`{first}` is a copy of `{following[first]}`',
+                       places=tuple(Place(self._copies[key][0].span, f'`{key}` is a copy of `{following[key]}`')
+                                    for key in others[:_MOST_PLACES]),
+                       notes=(f'the circle is {names}',) if others else (),
+                       help='one of them must be defined by itself: `model m = ...`')
 
     def _settle(self, copy: Key, original: Key) -> None:
         chain = self._chains[copy] = self._chains[original]

@@ -119,7 +119,7 @@ class Ownership:
         return Diagnostic(
             'G401', f'{names} {"has" if len(same) == 1 else "have"} {count} owners', span,
             reason='owned again here' if again.path == inner.path else f'owned again here, as a part of `{again}`',
-            places=tuple(places), notes=('two optimizers would move the same parameters, each by its own rule',),
+            places=tuple(places),
             help='every parameter is moved by exactly one optimizer; give one of them up' if first.path == again.path
             else f'leave it out of the other: `owns {min(first, again, key=lambda u: len(u.path))} except {inner}`')
 

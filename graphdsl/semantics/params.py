@@ -29,7 +29,7 @@ def evaluate(params: list[nodes.Param], overrides: Mapping[str, Any], resolver: 
     """
     values: dict[str, Any] = {}
     scope = resolver.scope
-    later = {param.name.name for param in params}
+    later = {param.name.name: param.name.span for param in reversed(params)}
     within = replace(resolver, scope=replace(scope, numbers=values, later=later))
     for param in params:
         name = param.name.name
@@ -43,7 +43,7 @@ def evaluate(params: list[nodes.Param], overrides: Mapping[str, Any], resolver: 
         except Mistake as error:
             values.setdefault(name, Broken(error.diagnostic))
             report(error.diagnostic)
-        later.discard(name)
+        later.pop(name, None)
     for name in overrides:
         if name not in values:
             span = params[0].span if params else Span(0, 0)

@@ -201,7 +201,7 @@ class Scope:
         blocks: Blocks of the graph by name.
         imported: Imported objects by name; None for one that nothing was bound to.
         outer: Models that a body cannot call, since it stands within one.
-        later: Params of later lines, which the default of a param cannot use.
+        later: Params of later lines, which the default of a param cannot use, and where they are.
         in_body: Whether this is the body of a model or block.
         reported: Names of reports that can be read, such as ``validation/kl``.
         reads_scalars: Whether numbers are wanted, and a scalar array is read as its number.
@@ -213,7 +213,7 @@ class Scope:
     blocks: Mapping[str, nodes.Block] = field(default_factory=dict)
     imported: Mapping[str, Any] = field(default_factory=dict)
     outer: Collection[str] = ()
-    later: Collection[str] = ()
+    later: Mapping[str, Span] = field(default_factory=dict)
     in_body: bool = False
     reported: Collection[str] = ()
     reads_scalars: bool = False
