@@ -98,7 +98,7 @@ def _one(node: nodes.Expression, resolver: Resolver, names: Names, what: str) ->
         raise mistake('G217', f'this is no name of {"an" if what[0] in "aeiou" else "a"} {what}', node.span)
     if base.name not in names:
         raise no_such(base.span, what, base.name, names.spans)
-    found = names.select(node, base.name, resolver.indices(node) if isinstance(node, nodes.Index) else None)
+    found = resolver.select(names, node, base.name)
     if isinstance(found, list):
         raise mistake('G217', f'this names {len(found)} {what}s, and one is wanted', node.span)
     return str(found)

@@ -4,13 +4,13 @@ from __future__ import annotations
 import functools
 import sys
 from dataclasses import dataclass
-from typing import Any, Optional
+from typing import Any, Optional, Union
 
-from graphdsl.semantics import catalog, numbers
+from graphdsl.semantics import absent, catalog, numbers
 from graphdsl.semantics.computation import (
     Arithmetic, Comparison, Conditional, Expression, Key, Literal, Reference, Reported, RunningNumber, Scalar, Sequence,
     SliceItem, Subscript, is_number)
-from graphdsl.semantics.scope import RUNNING_NUMBERS, Broken, Scope, allowed
+from graphdsl.semantics.scope import RUNNING_NUMBERS, Broken, Names, Scope, allowed
 from graphdsl.diagnostics import Mistake, Place, Span, mistake
 from graphdsl.syntax import nodes
 
@@ -299,7 +299,7 @@ class Expressions:
         return Subscript(node.span, resolved, tuple(self._subscript(item) for item in node.items))
 
     def _members(self, node: nodes.Index) -> Expression:
-        found = self.scope.values.select(node, node.base.name, self.indices(node))
+        found = self.select(self.scope.values, node, node.base.name)
         if isinstance(found, Key):
             return self._reference(node.span, found)
         return Sequence(node.span, 'list', tuple(self._reference(node.span, key) for key in found))
@@ -312,8 +312,27 @@ class Expressions:
         if isinstance(index, slice):
             return Sequence(node.span, sequence.kind, sequence.items[index])
         if not -len(sequence.items) <= index < len(sequence.items):
-            raise mistake('G105', f'this {sequence.kind} has {len(sequence.items)} members', node.span)
+            raise mistake('G105', f'this {sequence.kind} has {len(sequence.items)} members', node.span,
+                          places=() if isinstance(node.items[0], nodes.Number) else (
+                              Place(node.items[0].span, f'this is {index}'),), help='indices begin with 0')
         return sequence.items[index]
+
+    def select(self, names: Names, node: nodes.Expression, base: str) -> Union[Key, list[Key]]:
+        """Finds what a name, or a family with the first bracket after it, stands for.
+
+        Args:
+            names: Where to look.
+            node: The name, with its bracket if there is one.
+            base (str): The name, which is bound.
+
+        Returns:
+            A key, or the list of keys that ``[*]`` or a slice selects.
+        """
+        indices = self.indices(node) if isinstance(node, nodes.Index) else None
+        try:
+            return names.select(node, base, indices)
+        except Mistake as error:
+            raise Mistake(absent.explained(error.diagnostic, node, names, self.scope, indices)) from None
 
     def indices(self, node: nodes.Index) -> tuple[Any, ...]:
         """Returns the indices of a family or list: integers, slices, ``'*'``."""

@@ -114,7 +114,7 @@ class Models:
                 raise mistake('G408', 'only a whole model can be copied or followed', node.span)
             raise mistake('G408', f'there is no model `{base.name}`', node.span,
                           help=suggestion(base.name, models.bases()) or paths.listed(models))
-        found = models.select(node, base.name, resolver.indices(node) if isinstance(node, nodes.Index) else None)
+        found = resolver.select(models, node, base.name)
         if not isinstance(found, Key):
             raise mistake('G408', f'this names {len(found)} models, and one is wanted', node.span)
         return found

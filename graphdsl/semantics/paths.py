@@ -127,7 +127,7 @@ def units(node: nodes.Expression, resolver: Expressions, chains: Mapping[Key, Ch
         raise mistake('G408', f'only models and their parts are {what}', node.span,
                       reason=f'there is no model `{name.name}`' if isinstance(name, nodes.Name) else '',
                       help=close or listed(models))
-    found = models.select(base, name.name, resolver.indices(base) if isinstance(base, nodes.Index) else None)
+    found = resolver.select(models, base, name.name)
     keys = [found] if isinstance(found, Key) else found
     if not path:
         return [Unit(key) for key in keys]

@@ -4,6 +4,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import Any, Collection, Iterable, Mapping, Optional, Union
 
+from graphdsl.semantics import wording
 from graphdsl.semantics.computation import Key
 from graphdsl.diagnostics import Diagnostic, Mistake, Place, Span, mistake
 from graphdsl.syntax import nodes
@@ -44,6 +45,7 @@ class Names:
     Attributes:
         spans: Where each is bound.
         numbers: Those that are numbers of the run, not arrays.
+        loops: The loops around them.
     """
 
     def __init__(self, kind: str, numbers: Mapping[str, Span] = (), expected: Iterable[str] = ()):
@@ -51,6 +53,7 @@ class Names:
         self.spans: dict[Key, Span] = {}
         self.numbers: set[Key] = set()
         self.expected = set(expected)
+        self.loops: dict[Span, nodes.For] = {}
         self._numbers = dict(numbers)
         self._members: dict[str, list[Key]] = {}
         self._sorted: dict[str, list[Key]] = {}
@@ -185,9 +188,9 @@ def bound_twice(name: str, span: Span, first: Optional[Span]) -> Mistake:
 
 
 def _there_are(keys: list[Key]) -> str:
-    names = [f'`{key}`' for key in keys]
-    return 'there are ' + ', '.join(names if len(names) <= 5 else names[:3] + ['...', names[-1]]) if names \
-        else 'it has no members: its loop has no turns'
+    if not keys:
+        return 'it has no members: its loop has no turns'
+    return f'there {"is" if len(keys) == 1 else "are"} {wording.members(keys)}'
 
 
 @dataclass(frozen=True)

@@ -73,7 +73,7 @@ def _named(path: nodes.Expression, resolver: Resolver, optimizers: Names) -> lis
             error = mistake('G101', f'there is no optimizer `{name}`', path.span,
                             reason='no optimizer of this file has a name', help='write `optimizer NAME = ...`')
         raise error
-    found = optimizers.select(path, base.name, resolver.indices(path) if isinstance(path, nodes.Index) else None)
+    found = resolver.select(optimizers, path, base.name)
     return [found] if isinstance(found, Key) else found
 
 

@@ -84,6 +84,7 @@ def _too_much(statement: nodes.Statement) -> Mistake:
 
 def _domain(loop: nodes.For, resolver: Resolver) -> Sequence[Any]:
     """Returns what the variable of a loop runs over."""
+    resolver.scope.values.loops[loop.span] = loop
     if loop.variable.name != '_':
         _bind_variable(loop.variable, resolver.scope)
     domain = loop.domain
