@@ -12,6 +12,7 @@ from graphdsl.semantics.optimizers import Declared
 from graphdsl.semantics.paths import no_such
 from graphdsl.semantics.resolve import Resolver
 from graphdsl.semantics.scope import Names
+from graphdsl.semantics.wording import members
 from graphdsl.diagnostics import Place, Span, mistake
 from graphdsl.syntax import nodes
 
@@ -56,7 +57,10 @@ def _refuse_models(expression: Expression) -> None:
     for node in walk(expression):
         if isinstance(node, Apply) and (isinstance(node.callee, (ModelName, Imported, ChainType)) or (
                 isinstance(node.callee, Function) and node.callee.name in catalog.RANDOM)):
+            what = 'random numbers would be drawn' if isinstance(node.callee, Function) else \
+                'the model would run' if isinstance(node.callee, ModelName) else 'this would run'
             raise mistake('G216', 'the next value of a state is computed from values that are there', node.span,
+                          reason=f'{what} once more',
                           help='give this a name with an edge or `=`, and read the name here')
 
 
@@ -83,6 +87,7 @@ def check_schedule(statement: nodes.Schedule, resolver: Resolver, optimizers: Na
                                         else catalog.members('optimizers')[algorithm.name])
         if known is not None and name not in known:
             raise mistake('G217', f'`{algorithm.name}` has no hyperparameter `{name}`', path.span,
+                          places=(Place(declared[optimizer].algorithm.span, f'`{optimizer}` is this'),),
                           help=catalog.suggestion(name, known) or 'it has ' + ', '.join(f'`{k}`' for k in known))
     other = others.get((optimizer, name))
     if other is not None:
@@ -95,12 +100,16 @@ def _one(node: nodes.Expression, resolver: Resolver, names: Names, what: str) ->
     """Returns the name of the one optimizer or step that an expression names."""
     base = node.base if isinstance(node, nodes.Index) else node
     if not isinstance(base, nodes.Name):
-        raise mistake('G217', f'this is no name of {"an" if what[0] in "aeiou" else "a"} {what}', node.span)
+        raise mistake('G217', f'this is no name of {"an" if what[0] in "aeiou" else "a"} {what}', node.span,
+                      help='a hyperparameter is named `OPTIMIZER.HYPERPARAMETER`' if what == 'optimizer' else '')
     if base.name not in names:
         raise no_such(base.span, what, base.name, names.spans)
     found = resolver.select(names, node, base.name)
     if isinstance(found, list):
-        raise mistake('G217', f'this names {len(found)} {what}s, and one is wanted', node.span)
+        raise mistake('G217', f'this names {len(found)} {what}s, and one is wanted', node.span,
+                      reason=f'they are {members(found)}' if found else 'the family has no members',
+                      help='write a schedule for each, in a `for`' if what == 'optimizer' else
+                      'a state moves once in an iteration: name the step that it moves after')
     return str(found)
 
 

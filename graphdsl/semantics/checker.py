@@ -106,7 +106,7 @@ class _Checker:
         train = self._train(losses, metrics, streams)
         owners = self._owners(losses, models, assignments, {
             **dict.fromkeys(outputs, 'output'), **{metric.key: 'metric' for metric in metrics}})
-        in_steps = self._steps()
+        in_steps = self._steps(owners)
         nexts, schedules = self._changes(states, owners)
         self._check_unused_blocks()
         if self.failed:
@@ -296,7 +296,8 @@ class _Checker:
     def _owners(self, losses: tuple[Loss, ...], models: tuple[Model, ...], assignments: tuple[Assignment, ...],
                 kinds: Mapping[Key, str]) -> ownership.Ownership:
         statements = self._all(nodes.Optimizer)
-        declared = [self.attempt(declare, statement, resolver, self.optimizers, self.chains, self.report)
+        keys = {loss.key: loss for loss in losses}
+        declared = [self.attempt(declare, statement, resolver, self.optimizers, self.chains, keys, self.report)
                     for statement, resolver in statements]
         owners = ownership.Ownership([d for d in declared if d is not None], losses, models, assignments, kinds,
                                      self.frozen)
@@ -311,10 +312,15 @@ class _Checker:
                 self.report(diagnostic)
         return owners
 
-    def _steps(self) -> tuple[Step, ...]:
+    def _steps(self, owners: ownership.Ownership) -> tuple[Step, ...]:
         for statement, resolver in self._all(nodes.Step):
             self.attempt(lambda: self.steps.bind(resolver.key(statement.target), statement.target.span))
-        return self._each(nodes.Step, lambda s, resolver: steps.check_step(s, resolver, self.optimizers, self.report))
+        terms = {one.name: (one.span, own) for one, own in owners.terms()} if not self.failed else {}
+        updates = steps.Updates(self.optimizers, terms, owners.losses, self.report)
+        found = self._each(nodes.Step, lambda s, resolver: steps.check_step(s, resolver, updates))
+        for diagnostic in updates.problems(found) if not self.failed else ():
+            self.report(diagnostic)
+        return found
 
     def _changes(self, states: Iterable[State], owners: ownership.Ownership
                  ) -> tuple[tuple[Next, ...], tuple[Schedule, ...]]:

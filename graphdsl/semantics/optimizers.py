@@ -2,7 +2,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Any, Iterator, Mapping, Optional, Sequence
+from typing import Any, Collection, Iterator, Mapping, Optional, Sequence
 
 from graphdsl.semantics import paths
 from graphdsl.semantics.computation import Arithmetic, ChainType, Construct, Expression, Key, Literal, Reference
@@ -38,7 +38,7 @@ class Declared:
 
 
 def declare(statement: nodes.Optimizer, resolver: Resolver, names: Names, chains: Mapping[Key, ChainType],
-            report: Report) -> Declared:
+            losses: Collection[Key], report: Report) -> Declared:
     """Resolves an optimizer statement.
 
     Args:
@@ -46,6 +46,7 @@ def declare(statement: nodes.Optimizer, resolver: Resolver, names: Names, chains
         resolver: Of its turn.
         names: The optimizers that have a name of their own; this one is added.
         chains: Of the models.
+        losses: Of the file.
         report: Called with each mistake but the one that is raised.
 
     Raises:
@@ -61,6 +62,7 @@ def declare(statement: nodes.Optimizer, resolver: Resolver, names: Names, chains
             if isinstance(item, nodes.Owned):
                 units.extend((unit, item.path.span) for unit in _owned(item, within, chains))
             elif isinstance(item, nodes.Minimizes):
+                paths.check_loss(item.losses[0], within, losses)
                 terms.extend(_terms(item.losses[0], within))
             elif isinstance(item, nodes.Hook):
                 hooks.append(_hook(item, hooks, within))

@@ -2,14 +2,15 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Iterable, Iterator, Mapping, Union
+from typing import Collection, Iterable, Iterator, Mapping, Union
 
 from graphdsl.semantics import catalog
 from graphdsl.semantics.computation import ChainType, Construct, Key, Part, Weight
 from graphdsl.semantics.expressions import Expressions
 from graphdsl.semantics.graph import Unit
-from graphdsl.semantics.scope import Names
-from graphdsl.diagnostics import Mistake, Span, mistake
+from graphdsl.semantics.scope import RUNNING_NUMBERS, Names
+from graphdsl.semantics.wording import listing
+from graphdsl.diagnostics import Edit, Mistake, Span, mistake
 from graphdsl.syntax import nodes
 
 Content = Union[Construct, ChainType, Weight, None]
@@ -155,8 +156,26 @@ def _frozen_part(part: Part, path: tuple[str, ...]) -> Part:
     return replace(part, content=frozen(part.content, path))
 
 
+def check_loss(node: nodes.Expression, resolver: Expressions, losses: Collection[Key]) -> None:
+    """Refuses the name of a loss, perhaps times a number, that is the name of nothing.
+
+    Raises:
+        Mistake: If there is nothing of this name.
+    """
+    parts = (node.left, node.right) if isinstance(node, nodes.Binary) else \
+        (node.operand,) if isinstance(node, nodes.Unary) else (node,)
+    for part in parts:
+        base = part.base if isinstance(part, nodes.Index) else part
+        if isinstance(base, nodes.Name) and base.name not in resolver.scope.value_names() and (
+                base.name not in RUNNING_NUMBERS):
+            raise no_such(base.span, 'loss', base.name, dict.fromkeys(loss.base for loss in losses))
+
+
 def no_such(span: Span, what: str, name: str, names: Iterable[object]) -> Mistake:
     """Makes the mistake of a name that nothing has."""
     known = list(map(str, names))
-    return mistake('G101', f'there is no {what} `{name}`', span, help=catalog.suggestion(name, known) or (
-        'there are ' + ', '.join(f'`{k}`' for k in known) if known else f'this file has no {what}s'))
+    close = catalog.closest(name, known)
+    there = f'there {"is" if len(known) == 1 else "are"} {listing([f"`{k}`" for k in known])}' if known else \
+        f'this file has no {what}s'
+    return mistake('G101', f'there is no {what} `{name}`', span, help=f'did you mean `{close}`?' if close else there,
+                   edits=(Edit(span, close),) if close and span.end - span.start == len(name) else ())

@@ -3,7 +3,6 @@ from __future__ import annotations
 
 from typing import Iterable, Iterator, Mapping, Optional
 
-from graphdsl.semantics import steps
 from graphdsl.semantics.changes import known_before
 from graphdsl.semantics.computation import (
     Apply, Assignment, Builtin, ChainType, Expression, Key, Literal, ModelName, Previous, Reference,
@@ -17,10 +16,6 @@ from graphdsl.diagnostics import Diagnostic, Place, Span
 
 def check_runs(graph: Graph) -> Iterator[Diagnostic]:
     """Yields what is wrong with the runs of a graph whose names and owners are right."""
-    found = list(steps.problems(graph.steps, {optimizer.name: optimizer for optimizer in graph.optimizers}))
-    yield from found
-    if found:
-        return
     needs = Needs(graph)
     runs = [(step, needs.of_step(step)) for step in steps_of(graph) if not _is_skipped(step)]
     yield from _undrawn(graph, [a for _, run in runs for a in run])
