@@ -41,20 +41,21 @@ def explained(diagnostic: Diagnostic, node: nodes.Expression, names: Names, scop
 
 def _with(item: nodes.Expression, scope: Scope) -> str:
     """Returns the numbers that an index is computed from."""
-    known = {name: scope.numbers[name] for name in dict.fromkeys(_names(item)) if name in scope.numbers}
+    known = {name: scope.numbers[name] for name in dict.fromkeys(names_in(item)) if name in scope.numbers}
     shown = [f'`{name}` = {numbers.shown(value)}' for name, value in known.items() if not isinstance(value, Broken)]
     return f', with {" and ".join(shown)}' if shown and not isinstance(item, nodes.Name) else ''
 
 
-def _names(node: Any) -> Iterator[str]:
+def names_in(node: Any) -> Iterator[str]:
+    """Yields the names within a piece of syntax."""
     if isinstance(node, nodes.Name):
         yield node.name
     elif isinstance(node, tuple):
         for item in node:
-            yield from _names(item)
+            yield from names_in(item)
     elif dataclasses.is_dataclass(node) and not isinstance(node, Span):
         for field in dataclasses.fields(node):
-            yield from _names(getattr(node, field.name))
+            yield from names_in(getattr(node, field.name))
 
 
 def _is_within(inner: Span, outer: Span) -> bool:

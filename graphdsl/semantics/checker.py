@@ -305,8 +305,11 @@ class _Checker:
             self.report(diagnostic)
         if not self.failed and not statements:
             first = next(iter(self.models.spans.values()), Span(0, 0))
+            trained = dict.fromkeys(f'{k.base}[{", ".join("*" * len(k.index))}]' if k.index else k.base
+                                    for k in owners.models)
             self.report(Diagnostic('G410', 'this file has no optimizer, and nothing would be trained', first,
-                                   help='add one, such as `optimizer Adam() owns NAME_OF_A_MODEL`'))
+                                   help=f'add one, such as `optimizer Adam() owns {", ".join(trained)}`'
+                                   if 0 < len(trained) < 6 else 'add one: `optimizer Adam() owns MODEL, ...`'))
         if not self.failed:
             for diagnostic in Minimized(owners).problems():
                 self.report(diagnostic)

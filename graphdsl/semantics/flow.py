@@ -8,7 +8,7 @@ from graphdsl.semantics import catalog
 from graphdsl.semantics.builtins import WITHOUT_GRADIENT
 from graphdsl.semantics.computation import (
     Apply, Assignment, Builtin, Comparison, Expression, Function, Key, ModelName, Previous, Reference, Scalar, children)
-from graphdsl.diagnostics import Mistake, Place, mistake
+from graphdsl.diagnostics import Mistake, Place, Span, mistake
 
 _MOST_PLACES = 6
 
@@ -59,8 +59,12 @@ def _cycle(assignments: Sequence[Assignment], needs: Sequence[set[int]], left: s
         return mistake('G301', f'`{keys[0]}` depends on itself', assignments[first].span,
                        reason=f'`{keys[0]}` is computed from `{keys[0]}`',
                        help='every name is bound once: give what is made here a new name')
-    places = [Place(assignments[j].span, f'`{key}` is computed from `{before}`')
-              for j, key, before in zip(others, keys[1:], keys)]
+    found: dict[Span, Place] = {}       # one for all turns of a loop
+    for j, key, before in zip(others, keys[1:], keys):
+        span = assignments[j].span
+        if span != assignments[first].span:
+            found.setdefault(span, Place(span, f'`{key}` is computed from `{before}`'))
+    places = list(found.values())
     if len(places) > _MOST_PLACES:
         places[_MOST_PLACES // 2:-_MOST_PLACES // 2] = []
     names = ' -> '.join(f'`{key}`' for key in (*keys, keys[0]))

@@ -12,7 +12,6 @@ from graphdsl.semantics.graph import Term, Unit
 from graphdsl.semantics.optimizers import Declared
 from graphdsl.semantics.ownership import Ownership, units
 from graphdsl.semantics.reach import UsedOutputs, unreached
-from graphdsl.semantics.ways import cutter
 from graphdsl.semantics.wording import grouped, listing, members
 from graphdsl.diagnostics import Diagnostic, Edit, Place, Span
 
@@ -118,7 +117,7 @@ class Minimized:
             model in owners.reached[other] for model in owned)]
         help, edits = 'let an optimizer of what it depends on minimize it', ()
         if way is not None:
-            help = f'remove {cutter(way.cut)} to train `{way.model}` by it, or remove `{loss}` here'
+            help = f'{way.mended()} to train `{way.model}` by it, or remove `{loss}` here'
         elif len(better) == 1:
             trained = members(model for model in owned if model in owners.reached[better[0]])
             help = f'did you mean `{better[0]}`? it depends on {trained}'
@@ -194,7 +193,7 @@ class Minimized:
         if way is None:
             return dict(help='make it a `metric`, or compute it from what a model gives')
         return dict(places=way.places(), notes=(way.note(),),
-                    help=f'remove {cutter(way.cut)} to train `{way.model}` by it, or make it a `metric`')
+                    help=f'{way.mended()} to train `{way.model}` by it, or make it a `metric`')
 
     def _is_single(self, optimizer: Declared) -> bool:
         """Says whether a statement declares one optimizer, not one in each turn of a loop."""
@@ -231,7 +230,7 @@ class Minimized:
             optimizer, unit, span, losses = same[0]
             names = units([one[1] for one in same])
             yield self._of_others(optimizer, unit, span, losses, names) if unit.model in owners.reaching else \
-                self._in_no_loss(unit, span, names)
+                self._in_no_loss(unit, span, names, 'its' if len(same) == 1 else 'their')
 
     def _is_explained(self, optimizer: Declared, model: Key, left: set[Key]) -> bool:
         """Says whether a loss that nobody minimizes is why nothing trains a model."""
@@ -266,26 +265,27 @@ class Minimized:
                 optimizer.named or not losses):
             edits = (Edit(Span(place, place), text),)
         if len(elsewhere) > 1:
-            help += f'; the losses that depend on it are {members(elsewhere)}'
+            help = f'say which losses it minimizes: `minimizes ...`; those that depend on it are {members(elsewhere)}'
         return Diagnostic('G404', f'no loss that this optimizer minimizes depends on {names}', span,
                           reason=f'it minimizes {members(losses)}' if losses else 'it minimizes no loss',
                           places=tuple(places), notes=tuple(notes), help=help, edits=edits)
 
-    def _in_no_loss(self, unit: Unit, span: Span, names: str) -> Diagnostic:
+    def _in_no_loss(self, unit: Unit, span: Span, names: str, its: str) -> Diagnostic:
         owners, model = self._owners, unit.model
         ways = owners.ways.of(model)
         places = [Place(owners.all[model].span, f'`{model}` is defined here')]
         if not owners.ways.calls(model):
-            return Diagnostic('G404', f'no loss depends on {names}', span, reason='nothing would train its parameters',
+            return Diagnostic('G404', f'no loss depends on {names}', span,
+                              reason=f'nothing would train {its} parameters',
                               places=tuple(places), notes=(f'no edge calls `{model}`',),
                               help=f'call it: `x -> {model} -> y`; or take it out of `owns`, and remove it')
         first = ways[0] if ways else None
-        help = f'compute a loss from `{model if first is None else first.last}`' if first is None or first.cut is None \
-            else f'remove {cutter(first.cut)}'
+        help = first.mended() if first is not None else f'compute a loss from what `{model}` gives'
         places += first.places() if first is not None else ()
-        return Diagnostic('G404', f'no loss depends on {names}', span, reason='nothing would train its parameters',
+        return Diagnostic('G404', f'no loss depends on {names}', span, reason=f'nothing would train {its} parameters',
                           places=tuple(places), notes=tuple(way.note() for way in ways),
-                          help=f'{help}; or take `{unit}` out of `owns`, and write `frozen {unit}`')
+                          help=f'{help}; or take {names} out of `owns`, and freeze {"it" if its == "its" else "them"}: '
+                               f'`frozen {unit}`')
 
     def _unreached_parts(self, unit: Unit, span: Span, used: UsedOutputs,
                          is_wanted: Callable[[Key], bool]) -> Iterator[Diagnostic]:

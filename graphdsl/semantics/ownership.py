@@ -149,11 +149,12 @@ class Ownership:
                 k.base, self.models[k].span, tuple(missing[k]))):
             key, parts = keys[0], missing[keys[0]]
             names = listing([f'`{Unit(key, path)}`' for path in parts])
+            content = {path: leaf for path, leaf, _ in self._leaves[key]}
+            places = [Place(content[path].span, f'this is `{Unit(key, path)}`') for path in parts[:_MOST_PLACES]]
+            places += [Place(span, f'`{unit}` is owned here') for o in self.declared for unit, span in o.owns
+                       if unit.model == key][:_MOST_PLACES]
             yield Diagnostic('G402', f'nobody owns {names}', self.models[key].span,
-                             reason=f'optimizers own other parts of `{key}`',
-                             places=tuple(Place(span, f'`{unit}` is owned here') for unit, span in dict.fromkeys(
-                                 (unit, span) for o in self.declared for unit, span in o.owns
-                                 if unit.model == key))[:_MOST_PLACES],
+                             reason=f'optimizers own other parts of `{key}`', places=tuple(places),
                              notes=(f'the same holds for {members(keys[1:])}',) if len(keys) > 1 else (),
                              help=f'let one of them own {"it" if len(parts) == 1 else "these"} too, or write '
                                   f'`frozen {Unit(key, parts[0])}`')
@@ -164,7 +165,7 @@ class Ownership:
         way = self.ways.to(key, loss)
         places, edits = [*(way.places() if way is not None else ()), Place(self.losses[loss], 'depends on it')], ()
         others = [other for other in self.all if other.base == key.base and other in owners]
-        help = f'write `optimizer Adam() owns {key if len(keys) == 1 else f"{key.base}[*]"}`'
+        help = f'write `optimizer Adam() owns {self._written(keys)}`, or `frozen {self._written(keys)}`'
         if others:
             spans = dict.fromkeys(owners[other] for other in others)
             places += [Place(span, f'{members(o for o in others if owners[o] == span)} '
@@ -175,22 +176,28 @@ class Ownership:
                 help = f'let the loop of `optimizer` go as far as that of `model {key.base}`'
             elif count == 1 and all(unit == Unit(unit.model) for o in self.declared for unit, _ in o.owns) and len(
                     spans) == 1 and all(o in owners or o in keys for o in self.models if o.base == key.base):
-                every = f'{key.base}[{", ".join("*" * len(key.index))}]'
+                every = self._written([k for k in self.all if k.base == key.base])
                 help = f'`owns {every}` takes all of them'
                 edits = (Edit(next(iter(spans)), every),)
         return Diagnostic('G402', f'nobody owns {members(keys)}', self.models[key].span,
-                          reason=f'no optimizer would move {_its(keys)} parameters', places=tuple(places),
-                          notes=(way.note(),) if way is not None else (), help=help + f', or `frozen {key}`' * (
-                              not others), edits=edits)
+                          reason=f'no optimizer would move {"its" if len(keys) == 1 else "their"} parameters', places=tuple(places),
+                          notes=(way.note(),) if way is not None else (), help=help, edits=edits)
+
+    def _written(self, keys: Sequence[Key]) -> str:
+        """Returns what names some models in a file: the whole family, or the first of them."""
+        family = [key for key in self.all if key.base == keys[0].base]
+        every = f'{keys[0].base}[{", ".join("*" * len(keys[0].index))}]'
+        return every if 1 < len(family) == len(keys) else str(keys[0])
 
     def _without_loss(self, keys: Sequence[Key]) -> Diagnostic:
         key = keys[0]
         ways = self.ways.of(key)
-        return Diagnostic('G417', f'nobody owns {members(keys)}, and no loss depends on {_it(keys)}',
-                          self.models[key].span, reason=f'nothing would train {_its(keys)} parameters',
+        it, its, gives = ('it', 'its', 'it gives') if len(keys) == 1 else ('them', 'their', 'they give')
+        return Diagnostic('G417', f'nobody owns {members(keys)}, and no loss depends on {it}',
+                          self.models[key].span, reason=f'nothing would train {its} parameters',
                           places=ways[0].places() if ways else (), notes=tuple(way.note() for way in ways),
-                          help=f'compute a loss from what {_it(keys)} give{"s" * (len(keys) == 1)}; to leave '
-                               f'{"its" if len(keys) == 1 else "their"} weights as they are, write `frozen {key}`')
+                          help=f'compute a loss from what {gives}; to leave {its} weights as they are, write '
+                               f'`frozen {self._written(keys)}`')
 
     # Kept by something else
 
@@ -206,12 +213,12 @@ class Ownership:
                 yield Diagnostic('G413', f'{names} follow{"s" * (not several)} `{model.original}`, and '
                                  f'{"are" if several else "is"} owned', span, reason='no optimizer moves it',
                                  places=(Place(model.span, f'it moves with `{model.original}`'),),
-                                 help=f'take `{unit}` out of `owns`; a copy that an optimizer trains is declared by '
+                                 help=f'take {names} out of `owns`; a copy that an optimizer trains is declared by '
                                       f'`model {unit.model} like {model.original}`')
             else:
                 yield Diagnostic('G413', f'{names} {"are" if several else "is"} frozen, and owned', span,
                                  reason='no optimizer moves it', places=(Place(self._frozen_at(unit), 'frozen here'),),
-                                 help=f'take `{unit}` out of `owns`, or do not freeze it')
+                                 help=f'take {names} out of `owns`, or do not freeze {"them" if several else "it"}')
 
     def _frozen_at(self, unit: Unit) -> Span:
         """Returns where a unit, or something of it or around it, is frozen."""
@@ -252,11 +259,3 @@ def units(found: Sequence[Unit]) -> str:
     names = members(unit.model for unit in found)
     return names if not found[0].path else f'`{found[0]}`' if len(found) == 1 else \
         f'`{".".join(found[0].path)}` of {names}'
-
-
-def _it(keys: Sequence[Key]) -> str:
-    return 'it' if len(keys) == 1 else 'they'
-
-
-def _its(keys: Sequence[Key]) -> str:
-    return 'its' if len(keys) == 1 else 'their'

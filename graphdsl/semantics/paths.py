@@ -10,7 +10,7 @@ from graphdsl.semantics.expressions import Expressions
 from graphdsl.semantics.graph import Unit
 from graphdsl.semantics.scope import RUNNING_NUMBERS, Names
 from graphdsl.semantics.wording import listing
-from graphdsl.diagnostics import Edit, Mistake, Span, mistake
+from graphdsl.diagnostics import Edit, Mistake, Place, Span, mistake
 from graphdsl.syntax import nodes
 
 Content = Union[Construct, ChainType, Weight, None]
@@ -104,7 +104,10 @@ def unfrozen(content: Content) -> Iterator[tuple[str, ...]]:
 def listed(models: Names) -> str:
     """Returns a help that lists the models of a file."""
     names = models.bases()
-    return 'there are ' + ', '.join(f'`{name}`' for name in names) if names else 'this file has no models'
+    if not names:
+        return 'this file has no models'
+    return f'the models are {listing([f"`{name}`" for name in names])}' if len(names) > 1 else \
+        f'the only model is `{names[0]}`'
 
 
 def links(content: Content) -> Iterator[Construct]:
@@ -124,10 +127,15 @@ def units(node: nodes.Expression, resolver: Expressions, chains: Mapping[Key, Ch
     name = base.base if isinstance(base, nodes.Index) else base
     models = resolver.scope.models
     if not isinstance(name, nodes.Name) or name.name not in models:
-        close = catalog.suggestion(name.name, models.bases()) if isinstance(name, nodes.Name) else ''
-        raise mistake('G408', f'only models and their parts are {what}', node.span,
-                      reason=f'there is no model `{name.name}`' if isinstance(name, nodes.Name) else '',
-                      help=close or listed(models))
+        called = name.name if isinstance(name, nodes.Name) else ''
+        bound = next((span for key, span in resolver.scope.values.spans.items() if key.base == called), None)
+        close = catalog.closest(called, models.bases())
+        raise mistake('G408', f'only models and their parts are {what}', name.span,
+                      reason=f'`{called}` is a value, which has no parameters' if bound is not None else
+                      f'there is no model `{called}`' if called else '',
+                      places=(Place(bound, 'bound here'),) if bound is not None else (),
+                      help=f'did you mean `{close}`?' if close else listed(models),
+                      edits=(Edit(name.span, close),) if close else ())
     found = resolver.select(models, base, name.name)
     keys = [found] if isinstance(found, Key) else found
     if not path:

@@ -1,7 +1,7 @@
 """Steps: which optimizers are updated one after the other."""
 from __future__ import annotations
 
-from typing import Iterator, Mapping, Optional, Sequence
+from typing import Any, Callable, Iterator, Mapping, Optional, Sequence
 
 from graphdsl.semantics.computation import Expression, Key, Literal, Reference
 from graphdsl.semantics.computation import Sequence as Listing
@@ -38,10 +38,11 @@ class Updates:
 
     def add(self, updates: dict[str, Update], statement: nodes.Update, resolver: Resolver) -> None:
         """Adds the updates of a statement to those of the lines before it, by optimizer."""
+        named = [(path, self._attempt(self._named, path, resolver) or ()) for path in statement.optimizers]
         condition = None if statement.condition is None else resolver.number(statement.condition, 'a condition')
         losses = self._named_losses(statement, resolver) if statement.losses else None
-        for path in statement.optimizers:
-            for key in self._named(path, resolver):
+        for path, keys in named:
+            for key in keys:
                 first = updates.get(str(key))
                 if first is not None:
                     both = [*(first.losses or ()), *(losses or ())]
@@ -53,6 +54,12 @@ class Updates:
                 for loss, span in (losses or {}).items():
                     self._check_minimized(str(key), loss, span)
                 updates[str(key)] = Update(path.span, str(key), None if losses is None else tuple(losses), condition)
+
+    def _attempt(self, action: Callable, *arguments: Any) -> Any:
+        try:
+            return action(*arguments)
+        except Mistake as error:
+            self.report(error.diagnostic)
 
     def _named(self, path: nodes.Expression, resolver: Resolver) -> list[Key]:
         optimizers = self._optimizers

@@ -6,7 +6,7 @@ from typing import Collection, Iterator, Mapping, Optional, Sequence
 
 from graphdsl.semantics.computation import (
     Apply, Assignment, Builtin, Comparison, Expression, Function, Key, ModelName, Reference, Scalar, children, walk)
-from graphdsl.semantics.flow import gradient_sources, is_cut
+from graphdsl.semantics.flow import gradient_sources, is_cut, reaching
 from graphdsl.semantics.wording import row
 from graphdsl.diagnostics import Place, Span
 
@@ -28,7 +28,7 @@ class Way:
         made: The assignment that makes each of them.
         end: ``'loss'``, ``'cut'``, ``'report'`` or ``'nothing'``.
         loss: The loss that it comes to, or would come to if it were not cut.
-        cut: What cuts it.
+        cut: What cuts it, or the way to the report.
         report: Whether it ends in a ``'metric'`` or ``'output'``.
     """
 
@@ -57,13 +57,25 @@ class Way:
 
     def places(self) -> tuple[Place, ...]:
         """Returns where to look at it, from its start to its end, the middle of a long way left out."""
-        spans = [Place(a.span, f'`{self.model}` gives `{key}`' if i == 0 else f'makes `{key}`')
-                 for i, (key, a) in enumerate(zip(self.keys, self.made)) if self.loss != key]
-        if len(spans) > _MOST_PLACES:
-            spans[_MOST_PLACES // 2:-_MOST_PLACES // 2] = []
-        if self.cut is not None:
-            spans.append(Place(self.cut.span, f'no gradient flows through {cutter(self.cut)}'))
-        return tuple(spans)
+        found: dict[Span, Place] = {}
+        for i, (key, assignment) in enumerate(zip(self.keys, self.made)):
+            if key != self.loss:
+                found.setdefault(assignment.span, Place(
+                    assignment.span, f'`{self.model}` gives `{key}`' if i == 0 else f'makes `{key}`'))
+        places = list(found.values())
+        if len(places) > _MOST_PLACES:
+            places[_MOST_PLACES // 2:-_MOST_PLACES // 2] = []
+        if self.end == 'cut':
+            places.append(Place(self.cut.span, f'no gradient flows through {cutter(self.cut)}'))
+        return tuple(places)
+
+    def mended(self) -> str:
+        """Returns what to do for the model to be trained by this way."""
+        if self.end == 'cut':
+            is_builtin = isinstance(self.cut, Apply) and isinstance(self.cut.callee, Builtin)
+            return f'remove {cutter(self.cut)}' if is_builtin else \
+                f'use something that has a gradient in place of {cutter(self.cut)}'
+        return f'make `{self.last}` a `loss`' if self.report == 'metric' else f'compute a loss from `{self.last}`'
 
 
 class Ways:
@@ -81,9 +93,12 @@ class Ways:
         self._room = _MOST_STEPS
         self._readers: dict[Key, list[Assignment]] = {}
         self._callers: dict[Key, list[Assignment]] = {}
+        self._maker: dict[Key, Assignment] = {}
         for assignment in assignments:
             for key in assignment.operands:
                 self._readers.setdefault(key, []).append(assignment)
+            for key in assignment.results:
+                self._maker[key] = assignment
             for model in assignment.models:
                 self._callers.setdefault(model, []).append(assignment)
         # The loss that each value comes to when nothing cuts the way.
@@ -91,7 +106,8 @@ class Ways:
         for assignment in reversed(assignments):
             loss = next((self._toward[key] for key in assignment.results if key in self._toward), None)
             for key in assignment.operands if loss is not None else ():
-                self._toward.setdefault(key, loss)
+                if key not in losses:
+                    self._toward[key] = loss
 
     def of(self, model: Key, wanted: Collection[Key] = ()) -> list[Way]:
         """Returns some ways from a model, the most telling first.
@@ -100,7 +116,8 @@ class Ways:
             model: The model.
             wanted: Losses; ways to these come before ways to others.
         """
-        found = sorted(self._all(model), key=lambda way: (_ENDS.index(way.end), way.loss not in wanted))
+        found = sorted(self._all(model), key=lambda way: (
+            _ENDS.index(way.end), way.loss not in wanted, way.cut is not None))
         return [way for way in found if way.end == found[0].end][:_MOST_WAYS]
 
     def calls(self, model: Key) -> list[Assignment]:
@@ -109,11 +126,23 @@ class Ways:
 
     def to(self, model: Key, loss: Key) -> Optional[Way]:
         """Returns the way from a model to a loss, the cut one if there is no other."""
-        ways = [way for way in self._all(model) if way.loss == loss]
+        ways = [way for way in self._all(model, self._behind(loss)) if way.loss == loss]
         return min(ways, key=lambda way: _ENDS.index(way.end), default=None)
 
-    def _all(self, model: Key) -> Iterator[Way]:
-        """Yields a way for each end, by a walk that comes to each value once; none after too much of this."""
+    def _behind(self, loss: Key) -> dict[Key, Key]:
+        """Returns the loss for each value that it is computed from, whether gradients flow there or not."""
+        assignments = reaching([loss], self._maker)
+        self._room -= len(assignments)
+        return dict.fromkeys([loss, *(key for a in assignments for key in a.operands)], loss)
+
+    def _all(self, model: Key, toward: Optional[Mapping[Key, Key]] = None) -> Iterator[Way]:
+        """Yields a way for each end, by a walk that comes to each value once; none after too much of this.
+
+        Args:
+            model: Where ways begin.
+            toward: The loss that lies behind each value, for ways that are cut.
+        """
+        toward = self._toward if toward is None else toward
         before: dict[Key, tuple[Optional[Key], Assignment]] = {}
         pending: list[Key] = []
         for assignment in self._callers.get(model, ()):
@@ -122,7 +151,7 @@ class Ways:
                     before.setdefault(key, (None, assignment))
                     pending.append(key)
             else:
-                yield from self._cut(model, None, assignment, {})
+                yield from self._cut(model, None, assignment, {}, toward)
         for key in pending:         # which grows
             self._room -= 1
             if self._room < 0:
@@ -136,7 +165,7 @@ class Ways:
                 yield self._way(model, key, before, 'nothing')
             for assignment in readers:
                 if key not in gradient_sources(assignment)[0]:
-                    yield from self._cut(model, key, assignment, before)
+                    yield from self._cut(model, key, assignment, before, toward)
                     continue
                 for result in assignment.results:
                     if result not in before:
@@ -144,15 +173,16 @@ class Ways:
                         pending.append(result)
 
     def _cut(self, model: Key, key: Optional[Key], assignment: Assignment,
-             before: Mapping[Key, tuple[Optional[Key], Assignment]]) -> Iterator[Way]:
+             before: Mapping[Key, tuple[Optional[Key], Assignment]], toward: Mapping[Key, Key]) -> Iterator[Way]:
         """Yields the way that an assignment cuts, if a loss or a report lies behind."""
-        loss = next((self._toward[result] for result in assignment.results if result in self._toward), None)
+        loss = next((toward[result] for result in assignment.results if result in toward), None)
+        cut = _cutting(assignment, key, model)
         report = next((result for result in assignment.results if result in self._reports), None)
         if loss is not None:
-            yield self._way(model, key, before, 'cut', loss=loss, cut=_cutting(assignment, key, model))
+            yield self._way(model, key, before, 'cut', loss=loss, cut=cut)
         elif report is not None:
             way = self._way(model, key, before, 'report', report=self._reports[report])
-            yield Way(model, (*way.keys, report), (*way.made, assignment), 'report', report=way.report)
+            yield Way(model, (*way.keys, report), (*way.made, assignment), 'report', cut=cut, report=way.report)
         else:
             yield self._way(model, key, before, 'nothing')
 
