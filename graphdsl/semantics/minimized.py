@@ -68,12 +68,15 @@ class Minimized:
                 wrong.add(id(optimizer))
         minimized = {term.loss for _, own in self._terms for term in own}
         left = [loss for loss in owners.losses if loss not in minimized
-                and not any(model in without_owner for model in owners.reached[loss])
-                and not any(id(optimizer) in wrong for model in owners.reached[loss]
-                        for optimizer in self._owning.get(model, ()))]
+                and not any(model in without_owner or self._is_excused(model, wrong) for model in owners.depends[loss])]
         for losses in grouped(left, lambda loss: (loss.base, owners.losses[loss])):
             yield self._unminimized(losses, minimized)
         yield from self._unreached([(o, own) for o, own in self._terms if id(o) not in wrong], set(left))
+
+    def _is_excused(self, model: Key, wrong: set[int]) -> bool:
+        """Says whether a mistake that is reported may be why nobody minimizes the losses of a model."""
+        return any(id(optimizer) in wrong or (model not in self._owners.models and optimizer.named is None)
+                   for optimizer in self._owning.get(model, ()))
 
     # The losses that an optimizer names
 
@@ -88,7 +91,7 @@ class Minimized:
                 yield Diagnostic('G405', f'this optimizer minimizes `{loss}` twice', term.span,
                                  reason='again here', places=(Place(seen[loss], 'first here'),),
                                  help=f'to count it twice, write `2 * {loss}`')
-            elif not any(unit.model in self._owners.reached[loss] for unit, _ in optimizer.owns):
+            elif not any(unit.model in self._owners.depends[loss] for unit, _ in optimizer.owns):
                 yield self._unrelated(optimizer, term)
             seen.setdefault(loss, term.span)
 

@@ -65,6 +65,14 @@ class Ownership:
         """The ways from models to losses; only a mistake asks for them."""
         return Ways(self.assignments, self.losses, self.reports)
 
+    @functools.cached_property
+    def _families(self) -> dict[str, list[Key]]:
+        """The models of each name."""
+        found: dict[str, list[Key]] = {}
+        for key in self.all:
+            found.setdefault(key.base, []).append(key)
+        return found
+
     def _trainable(self, model: Key) -> list[tuple[str, ...]]:
         """Returns the paths of the links and arrays of a model that are not frozen."""
         return [path for path, _, is_frozen in self._leaves[model] if not is_frozen]
@@ -164,28 +172,29 @@ class Ownership:
         loss = self.reaching[key][0]
         way = self.ways.to(key, loss)
         places, edits = [*(way.places() if way is not None else ()), Place(self.losses[loss], 'depends on it')], ()
-        others = [other for other in self.all if other.base == key.base and other in owners]
+        others = [other for other in self._families[key.base] if other in owners]
         help = f'write `optimizer Adam() owns {self._written(keys)}`, or `frozen {self._written(keys)}`'
         if others:
             spans = dict.fromkeys(owners[other] for other in others)
             places += [Place(span, f'{members(o for o in others if owners[o] == span)} '
                              f'{"is" if sum(owners[o] == span for o in others) == 1 else "are"} owned here')
                        for span in list(spans)[:_MOST_PLACES]]
-            count = sum(owner.owns[0][1] in spans for owner in self.declared)
+            count = sum(any(span in spans for _, span in owner.owns) for owner in self.declared)
             if count == len(others) > 1:
                 help = f'let the loop of `optimizer` go as far as that of `model {key.base}`'
             elif count == 1 and all(unit == Unit(unit.model) for o in self.declared for unit, _ in o.owns) and len(
-                    spans) == 1 and all(o in owners or o in keys for o in self.models if o.base == key.base):
-                every = self._written([k for k in self.all if k.base == key.base])
+                    spans) == 1 and all(o in owners or o in keys for o in self._families[key.base]):
+                every = self._written(self._families[key.base])
                 help = f'`owns {every}` takes all of them'
                 edits = (Edit(next(iter(spans)), every),)
+        its = 'its' if len(keys) == 1 else 'their'
         return Diagnostic('G402', f'nobody owns {members(keys)}', self.models[key].span,
-                          reason=f'no optimizer would move {"its" if len(keys) == 1 else "their"} parameters', places=tuple(places),
+                          reason=f'no optimizer would move {its} parameters', places=tuple(places),
                           notes=(way.note(),) if way is not None else (), help=help, edits=edits)
 
     def _written(self, keys: Sequence[Key]) -> str:
         """Returns what names some models in a file: the whole family, or the first of them."""
-        family = [key for key in self.all if key.base == keys[0].base]
+        family = self._families[keys[0].base]
         every = f'{keys[0].base}[{", ".join("*" * len(keys[0].index))}]'
         return every if 1 < len(family) == len(keys) else str(keys[0])
 

@@ -91,6 +91,8 @@ class Ways:
         self._losses = losses
         self._reports = reports
         self._room = _MOST_STEPS
+        self._latest: Optional[Key] = None
+        self._values: dict[Key, Key] = {}
         self._readers: dict[Key, list[Assignment]] = {}
         self._callers: dict[Key, list[Assignment]] = {}
         self._maker: dict[Key, Assignment] = {}
@@ -126,14 +128,19 @@ class Ways:
 
     def to(self, model: Key, loss: Key) -> Optional[Way]:
         """Returns the way from a model to a loss, the cut one if there is no other."""
+        if self._room < 0:
+            return None
         ways = [way for way in self._all(model, self._behind(loss)) if way.loss == loss]
         return min(ways, key=lambda way: _ENDS.index(way.end), default=None)
 
     def _behind(self, loss: Key) -> dict[Key, Key]:
         """Returns the loss for each value that it is computed from, whether gradients flow there or not."""
-        assignments = reaching([loss], self._maker)
-        self._room -= len(assignments)
-        return dict.fromkeys([loss, *(key for a in assignments for key in a.operands)], loss)
+        if loss != self._latest:
+            assignments = reaching([loss], self._maker)
+            self._room -= len(assignments)
+            self._latest = loss
+            self._values = dict.fromkeys([loss, *(key for a in assignments for key in a.operands)], loss)
+        return self._values
 
     def _all(self, model: Key, toward: Optional[Mapping[Key, Key]] = None) -> Iterator[Way]:
         """Yields a way for each end, by a walk that comes to each value once; none after too much of this.
