@@ -13,7 +13,7 @@ from graphdsl.diagnostics import Place, Span
 _MOST_WAYS = 3
 _MOST_PLACES = 4
 #: A large file may have as many mistakes as models; the first ones are explained.
-_MOST_STEPS = 200_000
+_MOST_STEPS = 50_000
 #: What is worth saying first.
 _ENDS = ('loss', 'cut', 'report', 'nothing')
 
