@@ -2,13 +2,13 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Mapping, Optional
+from typing import Mapping, Optional, Sequence
 
 from graphdsl.semantics import catalog
 from graphdsl.semantics.computation import (
     Apply, Assignment, ChainType, Expression, Function, Imported, Key, ModelName, Reference, walk)
 from graphdsl.semantics.graph import Next, Noise, Schedule, State
-from graphdsl.semantics.optimizers import Declared
+from graphdsl.semantics.optimizers import Declared, no_optimizer
 from graphdsl.semantics.paths import no_such
 from graphdsl.semantics.resolve import Resolver
 from graphdsl.semantics.scope import Names
@@ -79,7 +79,7 @@ def check_schedule(statement: nodes.Schedule, resolver: Resolver, optimizers: Na
     if not isinstance(path, nodes.Attribute):
         raise mistake('G217', 'a schedule sets a hyperparameter of an optimizer', path.span,
                       help='such as `schedule adam.alpha = ...`, where `optimizer adam = Adam() owns ...`')
-    optimizer = _one(path.base, resolver, optimizers, 'optimizer')
+    optimizer = _one(path.base, resolver, optimizers, 'optimizer', tuple(declared.values()))
     name = path.name
     if optimizer in declared:
         algorithm = declared[optimizer].algorithm
@@ -96,14 +96,15 @@ def check_schedule(statement: nodes.Schedule, resolver: Resolver, optimizers: Na
     return Schedule(statement.span, optimizer, name, resolver.number(statement.expression, 'a hyperparameter'))
 
 
-def _one(node: nodes.Expression, resolver: Resolver, names: Names, what: str) -> str:
+def _one(node: nodes.Expression, resolver: Resolver, names: Names, what: str, declared: Sequence[Declared] = ()) -> str:
     """Returns the name of the one optimizer or step that an expression names."""
     base = node.base if isinstance(node, nodes.Index) else node
     if not isinstance(base, nodes.Name):
         raise mistake('G217', f'this is no name of {"an" if what[0] in "aeiou" else "a"} {what}', node.span,
                       help='a hyperparameter is named `OPTIMIZER.HYPERPARAMETER`' if what == 'optimizer' else '')
     if base.name not in names:
-        raise no_such(base.span, what, base.name, names.spans)
+        raise no_optimizer(base, names, declared) if what == 'optimizer' else no_such(
+            base.span, what, base.name, names.bases())
     found = resolver.select(names, node, base.name)
     if isinstance(found, list):
         raise mistake('G217', f'this names {len(found)} {what}s, and one is wanted', node.span,

@@ -319,7 +319,7 @@ class _Checker:
         for statement, resolver in self._all(nodes.Step):
             self.attempt(lambda: self.steps.bind(resolver.key(statement.target), statement.target.span))
         terms = {one.name: (one.span, own) for one, own in owners.terms()} if not self.failed else {}
-        updates = steps.Updates(self.optimizers, terms, owners.losses, self.report)
+        updates = steps.Updates(self.optimizers, owners.declared, terms, owners.losses, self.report)
         found = self._each(nodes.Step, lambda s, resolver: steps.check_step(s, resolver, updates))
         for diagnostic in updates.problems(found) if not self.failed else ():
             self.report(diagnostic)

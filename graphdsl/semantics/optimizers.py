@@ -12,7 +12,7 @@ from graphdsl.semantics.numbers import too_large
 from graphdsl.semantics.resolve import Resolver
 from graphdsl.semantics.scope import Names
 from graphdsl.semantics.unroll import Report, unroll
-from graphdsl.diagnostics import Mistake, Place, Span, mistake
+from graphdsl.diagnostics import Edit, Mistake, Place, Span, mistake
 from graphdsl.syntax import nodes
 
 
@@ -55,11 +55,13 @@ def declare(statement: nodes.Optimizer, resolver: Resolver, names: Names, chains
     units: list[tuple[Unit, Span]] = []
     terms: list[Term] = []
     hooks: list[Construct] = []
+    owned: list[nodes.Owned] = []
     names_losses = failed = skips = False
     for item, within in _items(statement, resolver, report):
         names_losses = names_losses or isinstance(item, nodes.Minimizes)
         try:
             if isinstance(item, nodes.Owned):
+                owned.append(item)
                 units.extend((unit, item.path.span) for unit in _owned(item, within, chains))
             elif isinstance(item, nodes.Minimizes):
                 paths.check_loss(item.losses[0], within, losses)
@@ -73,8 +75,7 @@ def declare(statement: nodes.Optimizer, resolver: Resolver, names: Names, chains
             report(error.diagnostic)
     algorithm = _construct('optimizers', statement.algorithm, resolver)
     if not units and not failed:
-        raise mistake('G407', 'this optimizer owns nothing', statement.span,
-                      help='say which models it moves: `owns trunk, head[*]`')
+        raise _owns_nothing(statement, owned)
     if statement.target is None:
         name = '_'.join(str(unit) for unit, _ in units)
     else:
@@ -83,6 +84,42 @@ def declare(statement: nodes.Optimizer, resolver: Resolver, names: Names, chains
         name = str(key)
     return Declared(statement.span, name, algorithm, tuple(units), tuple(terms) if names_losses else None,
                     tuple(hooks), skips, statement.owns[-1].span.end if statement.owns else None)
+
+
+def _owns_nothing(statement: nodes.Optimizer, owned: Sequence[nodes.Owned]) -> Mistake:
+    if not owned:
+        return mistake('G407', 'this optimizer owns nothing', statement.span,
+                       reason='no `owns` stands here' if statement.body is None else 'no `owns` is left in its braces',
+                       help='say which models it moves: `owns trunk, head[*]`')
+    is_excepted = any(one.excepted for one in owned)
+    return mistake('G407', 'this optimizer owns nothing', owned[0].span,
+                   reason='nothing is left' if is_excepted else 'this family has no members: its loop has no turns',
+                   help=f'{"except less" if is_excepted else "let the loop have turns"}, or remove the optimizer')
+
+
+def no_optimizer(node: nodes.Name, names: Names, declared: Sequence[Declared]) -> Mistake:
+    """Makes the mistake of an optimizer that there is not, which is perhaps there without a name.
+
+    Args:
+        node: What names it.
+        names: The optimizers that have a name.
+        declared: All optimizers.
+    """
+    named = {str(key) for key in names.spans}
+    found = [d for d in declared if d.name not in named and any(
+        unit.model.base == node.name or str(unit) == node.name for unit, _ in d.owns)]
+    if not found:
+        error = paths.no_such(node.span, 'optimizer', node.name, names.bases())
+        return error if named else mistake('G101', error.diagnostic.message, node.span,
+                                           reason='no optimizer of this file has a name',
+                                           help='write `optimizer NAME = ...`')
+    algorithm = found[0].algorithm.span
+    return mistake('G101', f'there is no optimizer `{node.name}`', node.span,
+                   reason=f'the one that owns `{found[0].owns[0][0]}` has no name',
+                   places=(Place(algorithm, 'it is declared here'),),
+                   help=f'give it one: `optimizer {node.name} = ...`' if len(found) == 1 else
+                   f'give each a name: `optimizer {node.name}[i] = ...`',
+                   edits=(Edit(Span(algorithm.start, algorithm.start), f'{node.name} = '),) if len(found) == 1 else ())
 
 
 def _items(statement: nodes.Optimizer, resolver: Resolver, report: Report) -> Iterator[tuple[Any, Resolver]]:

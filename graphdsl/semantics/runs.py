@@ -11,6 +11,7 @@ from graphdsl.semantics.graph import Graph, Loss, Step
 from graphdsl.semantics.needs import Needs, steps_of, streams_of, streams_read, terms_of
 from graphdsl.semantics.optimizers import part_of
 from graphdsl.semantics.paths import links
+from graphdsl.semantics.wording import members
 from graphdsl.diagnostics import Diagnostic, Place, Span
 
 
@@ -159,9 +160,13 @@ def _points(graph: Graph, needs: Needs) -> Iterator[Diagnostic]:
                 if not (isinstance(node, Apply) and node.callee == Builtin('grad')):
                     continue
                 y, x = node.arguments
-                if x.key not in _ancestors([y, *(assignment.stages[:i] if isinstance(y, Previous) else ())], needs):
+                found = _ancestors([y, *(assignment.stages[:i] if isinstance(y, Previous) else ())], needs)
+                if x.key not in found:
                     yield Diagnostic('G220', f'this does not depend on `{x.key}`', y.span,
-                                     reason='its gradient would be 0', places=(Place(x.span, 'differentiated here'),))
+                                     reason='its gradient would be 0',
+                                     places=(Place(x.span, 'differentiated with respect to this'),),
+                                     notes=(f'it is computed from {members(found)}',) if found else (),
+                                     help=f'differentiate with respect to one of these, or compute it from `{x.key}`')
 
 
 def _conditional_aliases(graph: Graph, needs: Needs) -> Iterator[Diagnostic]:

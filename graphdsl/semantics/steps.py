@@ -7,7 +7,8 @@ from graphdsl.semantics.computation import Expression, Key, Literal, Reference
 from graphdsl.semantics.computation import Sequence as Listing
 from graphdsl.semantics.graph import Step, Term, Update
 from graphdsl.semantics.numbers import shown
-from graphdsl.semantics.paths import check_loss, no_such
+from graphdsl.semantics.optimizers import Declared, no_optimizer
+from graphdsl.semantics.paths import check_loss
 from graphdsl.semantics.resolve import Resolver
 from graphdsl.semantics.scope import Names
 from graphdsl.semantics.unroll import Report, unroll
@@ -23,15 +24,17 @@ class Updates:
 
     Args:
         optimizers: Those that have a name.
+        declared: All of them.
         terms: Each optimizer, where it is declared and what it minimizes; empty where something is wrong with one.
         losses: Where each loss stands.
         report: Called with each mistake in the braces of a step.
     """
 
-    def __init__(self, optimizers: Names, terms: Mapping[str, tuple[Span, tuple[Term, ...]]],
-                 losses: Mapping[Key, Span], report: Report):
+    def __init__(self, optimizers: Names, declared: Sequence[Declared],
+                 terms: Mapping[str, tuple[Span, tuple[Term, ...]]], losses: Mapping[Key, Span], report: Report):
         self.report = report
         self._optimizers = optimizers
+        self._declared = declared
         self._terms = terms
         self._losses = losses
         self._own: dict[str, set[Key]] = {}
@@ -64,12 +67,11 @@ class Updates:
     def _named(self, path: nodes.Expression, resolver: Resolver) -> list[Key]:
         optimizers = self._optimizers
         base = path.base if isinstance(path, nodes.Index) else path
-        if not isinstance(base, nodes.Name) or base.name not in optimizers:
-            name = base.name if isinstance(base, nodes.Name) else ''
-            if not optimizers.spans:
-                raise mistake('G101', f'there is no optimizer `{name}`', path.span,
-                              reason='no optimizer of this file has a name', help='write `optimizer NAME = ...`')
-            raise no_such(base.span, 'optimizer', name, optimizers.bases())
+        if not isinstance(base, nodes.Name):
+            raise mistake('G101', 'this is no name of an optimizer', path.span,
+                          help='an update names optimizers, and no parts of them')
+        if base.name not in optimizers:
+            raise no_optimizer(base, optimizers, self._declared)
         found = resolver.select(optimizers, path, base.name)
         return [found] if isinstance(found, Key) else found
 
