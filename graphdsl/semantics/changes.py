@@ -13,7 +13,7 @@ from graphdsl.semantics.paths import no_such
 from graphdsl.semantics.resolve import Resolver
 from graphdsl.semantics.scope import Names
 from graphdsl.semantics.wording import members
-from graphdsl.diagnostics import Place, Span, mistake
+from graphdsl.diagnostics import Edit, Place, Span, mistake
 from graphdsl.syntax import nodes
 
 
@@ -41,7 +41,9 @@ def check_next(statement: nodes.Next, resolver: Resolver, states: Mapping[Key, S
     """
     key = resolver.key(statement.target)
     if key not in states:
-        raise no_such(statement.target.span, 'state', str(key), states)
+        error = no_such(statement.target.span, 'state', str(key), states)
+        raise error if error.diagnostic.edits else mistake('G101', f'there is no state `{key}`', statement.target.span,
+                                                           help=f'declare it: `state {key} = 0.0`')
     other = others.get(key)
     if other is not None:
         raise mistake('G127', f'`{key}` has two next values', statement.target.span, reason='again here',
@@ -86,9 +88,11 @@ def check_schedule(statement: nodes.Schedule, resolver: Resolver, optimizers: Na
         known = catalog.hyperparameters(resolver.scope.imported[algorithm.name] if not algorithm.module
                                         else catalog.members('optimizers')[algorithm.name])
         if known is not None and name not in known:
+            close = catalog.closest(name, known)
             raise mistake('G217', f'`{algorithm.name}` has no hyperparameter `{name}`', path.span,
                           places=(Place(declared[optimizer].algorithm.span, f'`{optimizer}` is this'),),
-                          help=catalog.suggestion(name, known) or 'it has ' + ', '.join(f'`{k}`' for k in known))
+                          help=f'did you mean `{close}`?' if close else 'it has ' + ', '.join(f'`{k}`' for k in known),
+                          edits=(Edit(Span(path.span.end - len(name), path.span.end), close),) if close else ())
     other = others.get((optimizer, name))
     if other is not None:
         raise mistake('G127', f'`{optimizer}.{name}` has two schedules', path.span, reason='again here',

@@ -9,7 +9,7 @@ from typing import Any, Optional, Union
 from graphdsl.semantics import absent, catalog, numbers
 from graphdsl.semantics.computation import (
     Arithmetic, Comparison, Conditional, Expression, Key, Literal, Reference, Reported, RunningNumber, Scalar, Sequence,
-    SliceItem, Subscript, is_number)
+    SliceItem, Subscript, is_number, walk)
 from graphdsl.semantics.scope import RUNNING_NUMBERS, Broken, Names, Scope, allowed
 from graphdsl.diagnostics import Mistake, Place, Span, mistake
 from graphdsl.syntax import nodes
@@ -242,9 +242,14 @@ class Expressions:
         """
         expression = self.as_read(self.expression(node))
         if not is_number(expression):
-            raise mistake('G214', f'{what} must be a number', node.span, reason='this is an array' if not is_known(
-                expression) else f'this is {numbers.kind(plain(expression))}', help='numbers are params, states, '
-                '`iteration`, `epoch`, `progress`, `batch_size`, noise without a type, and what follows from them')
+            if is_known(expression):
+                raise mistake('G214', f'{what} must be a number', node.span,
+                              reason=f'this is {numbers.kind(plain(expression))}')
+            array = next((n for n in walk(expression) if isinstance(n, Reference) and not n.is_number), expression)
+            raise mistake('G214', f'{what} must be a number', array.span, reason='this is an array',
+                          notes=('numbers are params, states, `iteration`, `epoch`, `progress`, `batch_size`, noise '
+                                 'without a type, and what follows from them',),
+                          help='a `state` carries what one iteration computes to the next, as a number')
         return expression
 
     def one_result(self, expression: Expression) -> None:

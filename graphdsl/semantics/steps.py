@@ -41,8 +41,9 @@ class Updates:
 
     def add(self, updates: dict[str, Update], statement: nodes.Update, resolver: Resolver) -> None:
         """Adds the updates of a statement to those of the lines before it, by optimizer."""
-        named = [(path, self._attempt(self._named, path, resolver) or ()) for path in statement.optimizers]
-        condition = None if statement.condition is None else resolver.number(statement.condition, 'a condition')
+        named = [(path, self.attempt(self._named, path, resolver) or ()) for path in statement.optimizers]
+        condition = None if statement.condition is None else self.attempt(
+            resolver.number, statement.condition, 'a condition')
         losses = self._named_losses(statement, resolver) if statement.losses else None
         for path, keys in named:
             for key in keys:
@@ -58,11 +59,13 @@ class Updates:
                     self._check_minimized(str(key), loss, span)
                 updates[str(key)] = Update(path.span, str(key), None if losses is None else tuple(losses), condition)
 
-    def _attempt(self, action: Callable, *arguments: Any) -> Any:
+    def attempt(self, action: Callable, *arguments: Any) -> Any:
+        """Calls an action; returns None where it ends in a mistake, which is reported."""
         try:
             return action(*arguments)
         except Mistake as error:
             self.report(error.diagnostic)
+        return None
 
     def _named(self, path: nodes.Expression, resolver: Resolver) -> list[Key]:
         optimizers = self._optimizers
@@ -155,18 +158,16 @@ def check_step(statement: nodes.Step, resolver: Resolver, updates: Updates) -> S
         updates: Checks what is in its braces.
 
     Raises:
-        Mistake: If a clause is wrong.
+        Mistake: If it updates nothing.
     """
     name = str(resolver.key(statement.target))
-    condition = None if statement.condition is None else resolver.number(statement.condition, 'a condition')
-    count = None if statement.count is None else _count(statement, resolver)
+    condition = None if statement.condition is None else updates.attempt(
+        resolver.number, statement.condition, 'a condition')
+    count = None if statement.count is None else updates.attempt(_count, statement, resolver)
     found: dict[str, Update] = {}
     turns = unroll(statement.body, resolver, updates.report)
     for turn in turns:
-        try:
-            updates.add(found, turn.statement, resolver.within(turn.numbers))
-        except Mistake as error:
-            updates.report(error.diagnostic)
+        updates.attempt(updates.add, found, turn.statement, resolver.within(turn.numbers))
     if not turns:
         raise mistake('G128', f'the step `{name}` updates nothing', statement.target.span,
                       reason='there is no `update` in its braces' if not statement.body.statements else

@@ -100,7 +100,8 @@ def _domain(loop: nodes.For, resolver: Resolver) -> Sequence[Any]:
         is_count = type(values) is int and isinstance(domain, (nodes.Number, nodes.Name))
         count = 'n' if not is_count else values if isinstance(domain, nodes.Number) else domain.name
         start = domain.span.start
-        raise mistake('G203', 'a loop runs over a range or a list', domain.span, reason=f'this is {numbers.kind(values)}',
+        raise mistake('G203', 'a loop runs over a range or a list', domain.span,
+                      reason=f'this is {numbers.kind(values)}',
                       help=f'write `0..{count}`', edits=(Edit(Span(start, start), '0..'),) if is_count else ())
     return values
 
