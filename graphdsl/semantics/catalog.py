@@ -38,6 +38,11 @@ _RESULTS: dict[str, Optional[int]] = {
 # These draw from the global random generators.
 RANDOM = {'dropout', 'gaussian', 'gumbel_softmax', 'rrelu', 'simplified_dropconnect', 'zoneout'}
 
+# No gradient flows through these.
+WITHOUT_GRADIENT = {
+    'accuracy', 'argmax', 'argmin', 'binary_accuracy', 'ceil', 'classification_summary', 'f1_score', 'fix', 'floor',
+    'precision', 'r2_score', 'recall', 'sign'}
+
 # Their second positional argument is an axis; a number written there usually means something else.
 REDUCTIONS = {'argmax', 'argmin', 'average', 'max', 'mean', 'min', 'prod', 'sum'}
 
@@ -263,12 +268,18 @@ def missing_arguments(thing: Callable, arguments: int, keywords: Iterable[str]) 
 
 def suggestion(name: str, known: Iterable[str]) -> str:
     """Returns ``did you mean `x`?`` for a name close to a known one, else an empty string."""
+    close = closest(name, known)
+    return f'did you mean `{close}`?' if close else ''
+
+
+def closest(name: str, known: Iterable[str]) -> str:
+    """Returns a known name that is close to another, else an empty string."""
     known = list(known)
     if len(known) > _MOST_COMPARED:
         return ''
     close = [k for k in known if k.lower() == name.lower() or k == _OTHERWISE.get(name)] \
         or difflib.get_close_matches(name, known, n=1, cutoff=0.7)
-    return f'did you mean `{close[0]}`?' if close else ''
+    return close[0] if close else ''
 
 
 def _listing(names: list[str]) -> str:

@@ -10,12 +10,13 @@ from graphdsl.semantics.parts import Parts
 from graphdsl.semantics.resolve import Resolver
 from graphdsl.semantics.scope import Names, Scope, allowed, bound_twice
 from graphdsl.semantics.unroll import Report, Turn, expected, unroll
-from graphdsl.diagnostics import Diagnostic, Mistake, Span, mistake
+from graphdsl.diagnostics import Diagnostic, Mistake, Place, Span, mistake
 from graphdsl.syntax import nodes
 
 _MOST_IN_EACH_OTHER = 40
 _DEEPEST = 100
 _LARGEST = 100_000
+_MOST_PLACES = 6
 
 
 class ChainBuilder:
@@ -35,7 +36,8 @@ class ChainBuilder:
         self._report = report
         self._built: dict[Any, ChainType] = {}
         self._measures: dict[int, tuple[int, int]] = {}
-        self._building: list[str] = []
+        # The blocks that are being built, each within the one before it, and where it is used there.
+        self._building: list[tuple[str, Span]] = []
         self.used: set[str] = set()
 
     def block(self, block: nodes.Block, values: Mapping[str, Any], span: Span) -> ChainType:
@@ -51,21 +53,32 @@ class ChainBuilder:
         """
         name = block.name.name
         self.used.add(name)
-        if name in self._building:
-            circle = [*self._building[self._building.index(name):], name]
-            raise mistake('G312', f'the block `{name}` contains itself', span, reason=' -> '.join(circle))
+        if any(name == outer for outer, _ in self._building):
+            raise self._circle(name, span)
         if len(self._building) == _MOST_IN_EACH_OTHER:
             raise mistake('G009', 'this is nested too deeply', span,
                           reason=f'more than {_MOST_IN_EACH_OTHER} blocks in each other')
         numbers = {**self._scope.numbers, **self._with_defaults(block, values)}
         key = (name, repr(sorted(numbers.items())))
         if key not in self._built:
-            self._building.append(name)
+            self._building.append((name, span))
             try:
                 self._built[key] = self.build(name, block.definition, numbers, block.span)
             finally:
                 self._building.pop()
         return self._built[key]
+
+    def _circle(self, name: str, span: Span) -> Mistake:
+        """Makes the mistake of a block that is used while it is built."""
+        names = [outer for outer, _ in self._building]
+        circle = self._building[names.index(name):]
+        row = ' -> '.join(f'`{one}`' for one in (*names[names.index(name):], name))
+        places = tuple(Place(use, f'`{inner}` is used within `{outer}`')
+                       for (outer, _), (inner, use) in zip(circle, circle[1:]))
+        return mistake('G312', f'the block `{name}` contains itself', span,
+                       reason=f'used within `{circle[-1][0]}`', places=places[:_MOST_PLACES],
+                       notes=(f'the circle is {row}',) if places else (),
+                       help='such a block never ends; a `for` in a body repeats a part')
 
     def _with_defaults(self, block: nodes.Block, values: Mapping[str, Any]) -> dict[str, Any]:
         numbers: dict[str, Any] = {}
@@ -144,7 +157,7 @@ class ChainBuilder:
 
     def _span_of(self, number: str, otherwise: Span) -> Span:
         """Returns where a param, a loop variable or a hyper-parameter of the block being built is bound."""
-        parameters = self._scope.blocks[self._building[-1]].parameters if self._building else ()
+        parameters = self._scope.blocks[self._building[-1][0]].parameters if self._building else ()
         for parameter in parameters:
             if parameter.name.name == number:
                 return parameter.name.span

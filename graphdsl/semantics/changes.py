@@ -2,17 +2,18 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Mapping, Optional
+from typing import Mapping, Optional, Sequence
 
 from graphdsl.semantics import catalog
 from graphdsl.semantics.computation import (
     Apply, Assignment, ChainType, Expression, Function, Imported, Key, ModelName, Reference, walk)
 from graphdsl.semantics.graph import Next, Noise, Schedule, State
-from graphdsl.semantics.optimizers import Declared
+from graphdsl.semantics.optimizers import Declared, no_optimizer
 from graphdsl.semantics.paths import no_such
 from graphdsl.semantics.resolve import Resolver
 from graphdsl.semantics.scope import Names
-from graphdsl.diagnostics import Place, Span, mistake
+from graphdsl.semantics.wording import members
+from graphdsl.diagnostics import Edit, Place, Span, mistake
 from graphdsl.syntax import nodes
 
 
@@ -40,7 +41,9 @@ def check_next(statement: nodes.Next, resolver: Resolver, states: Mapping[Key, S
     """
     key = resolver.key(statement.target)
     if key not in states:
-        raise no_such(statement.target.span, 'state', str(key), states)
+        error = no_such(statement.target.span, 'state', str(key), states)
+        raise error if error.diagnostic.edits else mistake('G101', f'there is no state `{key}`', statement.target.span,
+                                                           help=f'declare it: `state {key} = 0.0`')
     other = others.get(key)
     if other is not None:
         raise mistake('G127', f'`{key}` has two next values', statement.target.span, reason='again here',
@@ -56,7 +59,10 @@ def _refuse_models(expression: Expression) -> None:
     for node in walk(expression):
         if isinstance(node, Apply) and (isinstance(node.callee, (ModelName, Imported, ChainType)) or (
                 isinstance(node.callee, Function) and node.callee.name in catalog.RANDOM)):
+            what = 'random numbers would be drawn' if isinstance(node.callee, Function) else \
+                'the model would run' if isinstance(node.callee, ModelName) else 'this would run'
             raise mistake('G216', 'the next value of a state is computed from values that are there', node.span,
+                          reason=f'{what} once more',
                           help='give this a name with an edge or `=`, and read the name here')
 
 
@@ -75,15 +81,18 @@ def check_schedule(statement: nodes.Schedule, resolver: Resolver, optimizers: Na
     if not isinstance(path, nodes.Attribute):
         raise mistake('G217', 'a schedule sets a hyperparameter of an optimizer', path.span,
                       help='such as `schedule adam.alpha = ...`, where `optimizer adam = Adam() owns ...`')
-    optimizer = _one(path.base, resolver, optimizers, 'optimizer')
+    optimizer = _one(path.base, resolver, optimizers, 'optimizer', tuple(declared.values()))
     name = path.name
     if optimizer in declared:
         algorithm = declared[optimizer].algorithm
         known = catalog.hyperparameters(resolver.scope.imported[algorithm.name] if not algorithm.module
                                         else catalog.members('optimizers')[algorithm.name])
         if known is not None and name not in known:
+            close = catalog.closest(name, known)
             raise mistake('G217', f'`{algorithm.name}` has no hyperparameter `{name}`', path.span,
-                          help=catalog.suggestion(name, known) or 'it has ' + ', '.join(f'`{k}`' for k in known))
+                          places=(Place(declared[optimizer].algorithm.span, f'`{optimizer}` is this'),),
+                          help=f'did you mean `{close}`?' if close else 'it has ' + ', '.join(f'`{k}`' for k in known),
+                          edits=(Edit(Span(path.span.end - len(name), path.span.end), close),) if close else ())
     other = others.get((optimizer, name))
     if other is not None:
         raise mistake('G127', f'`{optimizer}.{name}` has two schedules', path.span, reason='again here',
@@ -91,16 +100,21 @@ def check_schedule(statement: nodes.Schedule, resolver: Resolver, optimizers: Na
     return Schedule(statement.span, optimizer, name, resolver.number(statement.expression, 'a hyperparameter'))
 
 
-def _one(node: nodes.Expression, resolver: Resolver, names: Names, what: str) -> str:
+def _one(node: nodes.Expression, resolver: Resolver, names: Names, what: str, declared: Sequence[Declared] = ()) -> str:
     """Returns the name of the one optimizer or step that an expression names."""
     base = node.base if isinstance(node, nodes.Index) else node
     if not isinstance(base, nodes.Name):
-        raise mistake('G217', f'this is no name of {"an" if what[0] in "aeiou" else "a"} {what}', node.span)
+        raise mistake('G217', f'this is no name of {"an" if what[0] in "aeiou" else "a"} {what}', node.span,
+                      help='a hyperparameter is named `OPTIMIZER.HYPERPARAMETER`' if what == 'optimizer' else '')
     if base.name not in names:
-        raise no_such(base.span, what, base.name, names.spans)
-    found = names.select(node, base.name, resolver.indices(node) if isinstance(node, nodes.Index) else None)
+        raise no_optimizer(base, names, declared) if what == 'optimizer' else no_such(
+            base.span, what, base.name, names.bases())
+    found = resolver.select(names, node, base.name)
     if isinstance(found, list):
-        raise mistake('G217', f'this names {len(found)} {what}s, and one is wanted', node.span)
+        raise mistake('G217', f'this names {len(found)} {what}s, and one is wanted', node.span,
+                      reason=f'they are {members(found)}' if found else 'the family has no members',
+                      help='write a schedule for each, in a `for`' if what == 'optimizer' else
+                      'a state moves once in an iteration: name the step that it moves after')
     return str(found)
 
 

@@ -9,8 +9,9 @@ from graphdsl.semantics import (
 from graphdsl.semantics.chains import ChainBuilder, nothing_uses
 from graphdsl.semantics.computation import Assignment, ChainType, Key, Reference, walk
 from graphdsl.semantics.graph import (
-    Graph, Input, Loss, Metric, Model, Next, Noise, Schedule, State, Step, Stream, Train)
+    Graph, Input, Loss, Metric, Model, Next, Noise, Schedule, State, Step, Stream, Train, Unit)
 from graphdsl.semantics.imports import Allowed
+from graphdsl.semantics.minimized import Minimized
 from graphdsl.semantics.models import Models
 from graphdsl.semantics.noise import check_noise
 from graphdsl.semantics.numeric import number_values
@@ -60,6 +61,7 @@ class _Checker:
         self.imported: dict[str, Any] = {}
         self.imports: list[tuple[str, str]] = []
         self.callables: dict[str, Span] = {}
+        self.frozen: Mapping[Unit, Span] = {}
 
     def report(self, diagnostic: Diagnostic) -> None:
         self.diagnostics.append(diagnostic)
@@ -102,8 +104,9 @@ class _Checker:
         assignments = self._assignments(inputs)
         losses, metrics, outputs = self._reports(inputs)
         train = self._train(losses, metrics, streams)
-        owners = self._owners(losses, models, assignments)
-        in_steps = self._steps()
+        owners = self._owners(losses, models, assignments, {
+            **dict.fromkeys(outputs, 'output'), **{metric.key: 'metric' for metric in metrics}})
+        in_steps = self._steps(owners)
         nexts, schedules = self._changes(states, owners)
         self._check_unused_blocks()
         if self.failed:
@@ -212,6 +215,7 @@ class _Checker:
                                  statement.span)
             if chain is not None:
                 self.attempt(models.define, key, statement, chain, resolver)
+        self.frozen = models.frozen
         return models.settle(self._all(nodes.Frozen))
 
     def _bind_model(self, target: nodes.Target, resolver: Resolver) -> Key:
@@ -289,28 +293,37 @@ class _Checker:
         arguments = (train, resolver, directions, streams.values(), self.report)
         return self.attempt(settings.check_train, *arguments) or Train()
 
-    def _owners(self, losses: Iterable[Loss], models: tuple[Model, ...], assignments: tuple[Assignment, ...]
-                ) -> ownership.Ownership:
+    def _owners(self, losses: tuple[Loss, ...], models: tuple[Model, ...], assignments: tuple[Assignment, ...],
+                kinds: Mapping[Key, str]) -> ownership.Ownership:
         statements = self._all(nodes.Optimizer)
-        declared = [self.attempt(declare, statement, resolver, self.optimizers, self.chains, self.report)
+        keys = {loss.key: loss for loss in losses}
+        declared = [self.attempt(declare, statement, resolver, self.optimizers, self.chains, keys, self.report)
                     for statement, resolver in statements]
-        owners = ownership.Ownership([d for d in declared if d is not None], {loss.key: loss.span for loss in losses},
-                                     models, assignments)
+        owners = ownership.Ownership([d for d in declared if d is not None], losses, models, assignments, kinds,
+                                     self.frozen)
         for diagnostic in owners.duplicates():
             self.report(diagnostic)
         if not self.failed and not statements:
             first = next(iter(self.models.spans.values()), Span(0, 0))
+            trained = dict.fromkeys(f'{k.base}[{", ".join("*" * len(k.index))}]' if k.index else k.base
+                                    for k in owners.models)
             self.report(Diagnostic('G410', 'this file has no optimizer, and nothing would be trained', first,
-                                   help='add one, such as `optimizer Adam() owns NAME_OF_A_MODEL`'))
+                                   help=f'add one, such as `optimizer Adam() owns {", ".join(trained)}`'
+                                   if 0 < len(trained) < 6 else 'add one: `optimizer Adam() owns MODEL, ...`'))
         if not self.failed:
-            for diagnostic in owners.problems():
+            for diagnostic in Minimized(owners).problems():
                 self.report(diagnostic)
         return owners
 
-    def _steps(self) -> tuple[Step, ...]:
+    def _steps(self, owners: ownership.Ownership) -> tuple[Step, ...]:
         for statement, resolver in self._all(nodes.Step):
             self.attempt(lambda: self.steps.bind(resolver.key(statement.target), statement.target.span))
-        return self._each(nodes.Step, lambda s, resolver: steps.check_step(s, resolver, self.optimizers, self.report))
+        terms = {one.name: (one.span, own) for one, own in owners.terms()} if not self.failed else {}
+        updates = steps.Updates(self.optimizers, owners.declared, terms, owners.losses, self.report)
+        found = self._each(nodes.Step, lambda s, resolver: steps.check_step(s, resolver, updates))
+        for diagnostic in updates.problems(found) if not self.failed else ():
+            self.report(diagnostic)
+        return found
 
     def _changes(self, states: Iterable[State], owners: ownership.Ownership
                  ) -> tuple[tuple[Next, ...], tuple[Schedule, ...]]:

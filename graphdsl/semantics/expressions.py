@@ -4,14 +4,14 @@ from __future__ import annotations
 import functools
 import sys
 from dataclasses import dataclass
-from typing import Any, Optional
+from typing import Any, Optional, Union
 
-from graphdsl.semantics import catalog, numbers
+from graphdsl.semantics import absent, catalog, numbers
 from graphdsl.semantics.computation import (
     Arithmetic, Comparison, Conditional, Expression, Key, Literal, Reference, Reported, RunningNumber, Scalar, Sequence,
-    SliceItem, Subscript, is_number)
-from graphdsl.semantics.scope import RUNNING_NUMBERS, Broken, Scope, allowed
-from graphdsl.diagnostics import Mistake, Span, mistake
+    SliceItem, Subscript, is_number, walk)
+from graphdsl.semantics.scope import RUNNING_NUMBERS, Broken, Names, Scope, allowed
+from graphdsl.diagnostics import Mistake, Place, Span, mistake
 from graphdsl.syntax import nodes
 
 _MOST_RESULTS = 100_000
@@ -161,6 +161,7 @@ class Expressions:
                            help=f'give it to the model as an input: `m(x, {name})`')
         if name in self.scope.later:
             return mistake('G101', f'`{name}` has no value yet', node.span,
+                           places=(Place(self.scope.later[name], f'`{name}` gets its value here'),),
                            help='the default of a param can use the params of the lines before it')
         if name in self.scope.callable_names() or name in self.scope.outer:
             return mistake('G107', f'`{name}` is something to call, not a value', node.span,
@@ -241,9 +242,14 @@ class Expressions:
         """
         expression = self.as_read(self.expression(node))
         if not is_number(expression):
-            raise mistake('G214', f'{what} must be a number', node.span, reason='this is an array' if not is_known(
-                expression) else f'this is {numbers.kind(plain(expression))}', help='numbers are params, states, '
-                '`iteration`, `epoch`, `progress`, `batch_size`, noise without a type, and what follows from them')
+            if is_known(expression):
+                raise mistake('G214', f'{what} must be a number', node.span,
+                              reason=f'this is {numbers.kind(plain(expression))}')
+            array = next((n for n in walk(expression) if isinstance(n, Reference) and not n.is_number), expression)
+            raise mistake('G214', f'{what} must be a number', array.span, reason='this is an array',
+                          notes=('numbers are params, states, `iteration`, `epoch`, `progress`, `batch_size`, noise '
+                                 'without a type, and what follows from them',),
+                          help='a `state` carries what one iteration computes to the next, as a number')
         return expression
 
     def one_result(self, expression: Expression) -> None:
@@ -298,7 +304,7 @@ class Expressions:
         return Subscript(node.span, resolved, tuple(self._subscript(item) for item in node.items))
 
     def _members(self, node: nodes.Index) -> Expression:
-        found = self.scope.values.select(node, node.base.name, self.indices(node))
+        found = self.select(self.scope.values, node, node.base.name)
         if isinstance(found, Key):
             return self._reference(node.span, found)
         return Sequence(node.span, 'list', tuple(self._reference(node.span, key) for key in found))
@@ -311,8 +317,27 @@ class Expressions:
         if isinstance(index, slice):
             return Sequence(node.span, sequence.kind, sequence.items[index])
         if not -len(sequence.items) <= index < len(sequence.items):
-            raise mistake('G105', f'this {sequence.kind} has {len(sequence.items)} members', node.span)
+            raise mistake('G105', f'this {sequence.kind} has {len(sequence.items)} members', node.span,
+                          places=() if isinstance(node.items[0], nodes.Number) else (
+                              Place(node.items[0].span, f'this is {index}'),), help='indices begin with 0')
         return sequence.items[index]
+
+    def select(self, names: Names, node: nodes.Expression, base: str) -> Union[Key, list[Key]]:
+        """Finds what a name, or a family with the first bracket after it, stands for.
+
+        Args:
+            names: Where to look.
+            node: The name, with its bracket if there is one.
+            base (str): The name, which is bound.
+
+        Returns:
+            A key, or the list of keys that ``[*]`` or a slice selects.
+        """
+        indices = self.indices(node) if isinstance(node, nodes.Index) else None
+        try:
+            return names.select(node, base, indices)
+        except Mistake as error:
+            raise Mistake(absent.explained(error.diagnostic, node, names, self.scope, indices)) from None
 
     def indices(self, node: nodes.Index) -> tuple[Any, ...]:
         """Returns the indices of a family or list: integers, slices, ``'*'``."""

@@ -4,12 +4,13 @@ from __future__ import annotations
 import heapq
 from typing import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 
+from graphdsl.semantics import catalog
 from graphdsl.semantics.builtins import WITHOUT_GRADIENT
 from graphdsl.semantics.computation import (
-    Apply, Assignment, Builtin, Comparison, Expression, Key, ModelName, Previous, Reference, Scalar, children)
-from graphdsl.diagnostics import Mistake, Place, mistake
+    Apply, Assignment, Builtin, Comparison, Expression, Function, Key, ModelName, Previous, Reference, Scalar, children)
+from graphdsl.diagnostics import Mistake, Place, Span, mistake
 
-_MOST_NAMES = 8
+_MOST_PLACES = 6
 
 
 def in_order(assignments: Sequence[Assignment]) -> tuple[Assignment, ...]:
@@ -54,14 +55,23 @@ def _cycle(assignments: Sequence[Assignment], needs: Sequence[set[int]], left: s
     # Of the results of each, the one that the next reads.
     keys = [next(key for key in assignments[a].results if key in assignments[b].operands)
             for a, b in zip([first, *others], [*others, first])]
-    names = list(map(str, keys))
-    if len(names) > 2 * _MOST_NAMES:
-        names[_MOST_NAMES:-1] = [f'... {len(names) - _MOST_NAMES - 1} more ...']
-    return mistake('G301', 'these values depend on each other in a circle', assignments[first].span,
-                   reason=' -> '.join([*names, names[0]]),
-                   places=tuple(Place(assignments[j].span, f'makes `{key}`')
-                                for j, key in list(zip(others, keys[1:]))[:_MOST_NAMES]),
-                   help='a value of the minibatch before must be a `state`; otherwise cut the circle')
+    if not others:
+        return mistake('G301', f'`{keys[0]}` depends on itself', assignments[first].span,
+                       reason=f'`{keys[0]}` is computed from `{keys[0]}`',
+                       help='every name is bound once: give what is made here a new name')
+    found: dict[Span, Place] = {}       # one for all turns of a loop
+    for j, key, before in zip(others, keys[1:], keys):
+        span = assignments[j].span
+        if span != assignments[first].span:
+            found.setdefault(span, Place(span, f'`{key}` is computed from `{before}`'))
+    places = list(found.values())
+    if len(places) > _MOST_PLACES:
+        places[_MOST_PLACES // 2:-_MOST_PLACES // 2] = []
+    names = ' -> '.join(f'`{key}`' for key in (*keys, keys[0]))
+    return mistake('G301', f'{len(keys)} values depend on each other in a circle', assignments[first].span,
+                   reason=f'`{keys[0]}` is computed from `{keys[-1]}`', places=tuple(places),
+                   notes=(f'the circle is {names}',),
+                   help='compute one of them from something else; a number of the iteration before is a `state`')
 
 
 def reaching(keys: Iterable[Key], maker: Mapping[Key, Assignment], given: Collection[Key] = ()) -> list[Assignment]:
@@ -105,11 +115,17 @@ def differentiable(stage: Expression) -> Iterator[Expression]:
     pending = [stage]
     while pending:
         node = pending.pop()
-        if isinstance(node, (Comparison, Scalar)) or (
-                isinstance(node, Apply) and isinstance(node.callee, Builtin) and node.callee.name in WITHOUT_GRADIENT):
-            continue
-        yield node
-        pending.extend(children(node))
+        if not is_cut(node):
+            yield node
+            pending.extend(children(node))
+
+
+def is_cut(node: Expression) -> bool:
+    """Says whether no gradient flows through an expression."""
+    if isinstance(node, Apply):
+        return (isinstance(node.callee, Builtin) and node.callee.name in WITHOUT_GRADIENT) or (
+            isinstance(node.callee, Function) and node.callee.name in catalog.WITHOUT_GRADIENT)
+    return isinstance(node, (Comparison, Scalar))
 
 
 class Reach:

@@ -8,10 +8,12 @@ from graphdsl.semantics import paths
 from graphdsl.semantics.catalog import suggestion
 from graphdsl.semantics.computation import ChainType, Expression, Key, Literal
 from graphdsl.semantics.expressions import is_known
-from graphdsl.semantics.graph import Load, Model
+from graphdsl.semantics.graph import Load, Model, Unit
 from graphdsl.semantics.resolve import Resolver
-from graphdsl.diagnostics import Diagnostic, Mistake, Place, mistake
+from graphdsl.diagnostics import Diagnostic, Mistake, Place, Span, mistake
 from graphdsl.syntax import nodes
+
+_MOST_PLACES = 6
 
 Copy = Union[nodes.ModelLike, nodes.ModelFollows]
 Statements = list[tuple[Any, Resolver]]
@@ -23,6 +25,9 @@ class Models:
     Args:
         chains: Where the chain of each model is put, by key; resolvers read it.
         report: Called with each mistake.
+
+    Attributes:
+        frozen: Where models and parts of them are frozen.
     """
 
     def __init__(self, chains: dict[Key, ChainType], report: Callable[[Diagnostic], None]):
@@ -31,6 +36,7 @@ class Models:
         self._models: dict[Key, Model] = {}
         self._copies: dict[Key, tuple[Copy, Resolver]] = {}
         self._circular: set[Key] = set()
+        self.frozen: dict[Unit, Span] = {}
 
     def define(self, key: Key, statement: nodes.Model, chain: ChainType, resolver: Resolver) -> None:
         """Adds a model that the file defines."""
@@ -74,13 +80,23 @@ class Models:
                 row = list(originals)
                 circle = row[row.index(original):]
                 self._circular.update(circle)
-                raise mistake('G317', 'these models are copies of each other', self._copies[key][0].span,
-                              reason=' -> '.join(map(str, (*circle, original))),
-                              help='one of them must be defined by itself: `model m = ...`')
+                raise self._circle(circle)
             key = original
         for copy, original in reversed(originals.items()):
             if original in self._chains:
                 self._attempt(self._settle, copy, original)
+
+    def _circle(self, circle: list[Key]) -> Mistake:
+        """Makes the mistake of models each of which is a copy of the next, and the last of the first."""
+        first, *others = circle
+        following = dict(zip(circle, [*others, first]))
+        names = ' -> '.join(f'`{key}`' for key in (*circle, first))
+        return mistake('G317', 'these models are copies of each other' if others else f'`{first}` is a copy of itself',
+                       self._copies[first][0].span, reason=f'`{first}` is a copy of `{following[first]}`',
+                       places=tuple(Place(self._copies[key][0].span, f'`{key}` is a copy of `{following[key]}`')
+                                    for key in others[:_MOST_PLACES]),
+                       notes=(f'the circle is {names}',) if others else (),
+                       help='one of them must be defined by itself: `model m = ...`')
 
     def _settle(self, copy: Key, original: Key) -> None:
         chain = self._chains[copy] = self._chains[original]
@@ -98,7 +114,7 @@ class Models:
                 raise mistake('G408', 'only a whole model can be copied or followed', node.span)
             raise mistake('G408', f'there is no model `{base.name}`', node.span,
                           help=suggestion(base.name, models.bases()) or paths.listed(models))
-        found = models.select(node, base.name, resolver.indices(node) if isinstance(node, nodes.Index) else None)
+        found = resolver.select(models, node, base.name)
         if not isinstance(found, Key):
             raise mistake('G408', f'this names {len(found)} models, and one is wanted', node.span)
         return found
@@ -107,6 +123,7 @@ class Models:
         for unit in paths.units(statement.path, resolver, self._chains, 'frozen'):
             if unit.model not in self._chains:      # it is wrong, and reported
                 continue
+            self.frozen.setdefault(unit, statement.path.span)
             model = self._models[unit.model]
             if model.follows:
                 raise mistake('G413', f'`{unit.model}` follows `{model.original}`, and is frozen', statement.path.span,

@@ -2,7 +2,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Any, Iterator, Mapping, Optional, Sequence
+from typing import Any, Collection, Iterator, Mapping, Optional, Sequence
 
 from graphdsl.semantics import paths
 from graphdsl.semantics.computation import Arithmetic, ChainType, Construct, Expression, Key, Literal, Reference
@@ -12,7 +12,7 @@ from graphdsl.semantics.numbers import too_large
 from graphdsl.semantics.resolve import Resolver
 from graphdsl.semantics.scope import Names
 from graphdsl.semantics.unroll import Report, unroll
-from graphdsl.diagnostics import Mistake, Place, Span, mistake
+from graphdsl.diagnostics import Edit, Mistake, Place, Span, mistake
 from graphdsl.syntax import nodes
 
 
@@ -23,6 +23,7 @@ class Declared:
     Attributes:
         owns: What it owns, each with its place.
         named: Losses that it names, None where it says nothing of losses.
+        after_owns: Where the list of what it owns ends, if it is not in braces.
         skips: Whether it makes no update when a gradient is not finite.
     """
 
@@ -33,10 +34,11 @@ class Declared:
     named: Optional[tuple[Term, ...]]
     hooks: tuple[Construct, ...]
     skips: bool
+    after_owns: Optional[int] = None
 
 
 def declare(statement: nodes.Optimizer, resolver: Resolver, names: Names, chains: Mapping[Key, ChainType],
-            report: Report) -> Declared:
+            losses: Collection[Key], report: Report) -> Declared:
     """Resolves an optimizer statement.
 
     Args:
@@ -44,6 +46,7 @@ def declare(statement: nodes.Optimizer, resolver: Resolver, names: Names, chains
         resolver: Of its turn.
         names: The optimizers that have a name of their own; this one is added.
         chains: Of the models.
+        losses: Of the file.
         report: Called with each mistake but the one that is raised.
 
     Raises:
@@ -52,13 +55,16 @@ def declare(statement: nodes.Optimizer, resolver: Resolver, names: Names, chains
     units: list[tuple[Unit, Span]] = []
     terms: list[Term] = []
     hooks: list[Construct] = []
+    owned: list[nodes.Owned] = []
     names_losses = failed = skips = False
     for item, within in _items(statement, resolver, report):
         names_losses = names_losses or isinstance(item, nodes.Minimizes)
         try:
             if isinstance(item, nodes.Owned):
+                owned.append(item)
                 units.extend((unit, item.path.span) for unit in _owned(item, within, chains))
             elif isinstance(item, nodes.Minimizes):
+                paths.check_loss(item.losses[0], within, losses)
                 terms.extend(_terms(item.losses[0], within))
             elif isinstance(item, nodes.Hook):
                 hooks.append(_hook(item, hooks, within))
@@ -69,8 +75,7 @@ def declare(statement: nodes.Optimizer, resolver: Resolver, names: Names, chains
             report(error.diagnostic)
     algorithm = _construct('optimizers', statement.algorithm, resolver)
     if not units and not failed:
-        raise mistake('G407', 'this optimizer owns nothing', statement.span,
-                      help='say which models it moves: `owns trunk, head[*]`')
+        raise _owns_nothing(statement, owned)
     if statement.target is None:
         name = '_'.join(str(unit) for unit, _ in units)
     else:
@@ -78,7 +83,43 @@ def declare(statement: nodes.Optimizer, resolver: Resolver, names: Names, chains
         names.bind(key, statement.target.span)
         name = str(key)
     return Declared(statement.span, name, algorithm, tuple(units), tuple(terms) if names_losses else None,
-                    tuple(hooks), skips)
+                    tuple(hooks), skips, statement.owns[-1].span.end if statement.owns else None)
+
+
+def _owns_nothing(statement: nodes.Optimizer, owned: Sequence[nodes.Owned]) -> Mistake:
+    if not owned:
+        return mistake('G407', 'this optimizer owns nothing', statement.span,
+                       reason='no `owns` stands here' if statement.body is None else 'no `owns` is left in its braces',
+                       help='say which models it moves: `owns trunk, head[*]`')
+    is_excepted = any(one.excepted for one in owned)
+    return mistake('G407', 'this optimizer owns nothing', owned[0].span,
+                   reason='nothing is left' if is_excepted else 'this family has no members: its loop has no turns',
+                   help=f'{"except less" if is_excepted else "let the loop have turns"}, or remove the optimizer')
+
+
+def no_optimizer(node: nodes.Name, names: Names, declared: Sequence[Declared]) -> Mistake:
+    """Makes the mistake of an optimizer that there is not, which is perhaps there without a name.
+
+    Args:
+        node: What names it.
+        names: The optimizers that have a name.
+        declared: All optimizers.
+    """
+    named = {str(key) for key in names.spans}
+    found = [d for d in declared if d.name not in named and any(
+        unit.model.base == node.name or str(unit) == node.name for unit, _ in d.owns)]
+    if not found:
+        error = paths.no_such(node.span, 'optimizer', node.name, names.bases())
+        return error if named else mistake('G101', error.diagnostic.message, node.span,
+                                           reason='no optimizer of this file has a name',
+                                           help='write `optimizer NAME = ...`')
+    algorithm = found[0].algorithm.span
+    return mistake('G101', f'there is no optimizer `{node.name}`', node.span,
+                   reason=f'the one that owns `{found[0].owns[0][0]}` has no name',
+                   places=(Place(algorithm, 'it is declared here'),),
+                   help=f'give it one: `optimizer {node.name} = ...`' if len(found) == 1 else
+                   f'give each a name: `optimizer {node.name}[i] = ...`',
+                   edits=(Edit(Span(algorithm.start, algorithm.start), f'{node.name} = '),) if len(found) == 1 else ())
 
 
 def _items(statement: nodes.Optimizer, resolver: Resolver, report: Report) -> Iterator[tuple[Any, Resolver]]:

@@ -6,10 +6,11 @@ from dataclasses import replace
 from typing import Any, Mapping
 
 from graphdsl.semantics import catalog, numbers
+from graphdsl.semantics.absent import names_in
 from graphdsl.semantics.resolve import Resolver
 from graphdsl.semantics.scope import Broken, allowed, bound_twice
 from graphdsl.semantics.unroll import Report
-from graphdsl.diagnostics import GraphError, Mistake, Source, Span, mistake
+from graphdsl.diagnostics import Diagnostic, GraphError, Mistake, Source, Span, mistake
 from graphdsl.syntax import nodes
 from graphdsl.syntax.parse import parse
 
@@ -29,7 +30,7 @@ def evaluate(params: list[nodes.Param], overrides: Mapping[str, Any], resolver: 
     """
     values: dict[str, Any] = {}
     scope = resolver.scope
-    later = {param.name.name for param in params}
+    later = {param.name.name: param.name.span for param in reversed(params)}
     within = replace(resolver, scope=replace(scope, numbers=values, later=later))
     for param in params:
         name = param.name.name
@@ -42,8 +43,8 @@ def evaluate(params: list[nodes.Param], overrides: Mapping[str, Any], resolver: 
             values[name] = _override(param, default, overrides[name], within) if name in overrides else default
         except Mistake as error:
             values.setdefault(name, Broken(error.diagnostic))
-            report(error.diagnostic)
-        later.discard(name)
+            report(_with_circle(error.diagnostic, name, params) if name in later else error.diagnostic)
+        later.pop(name, None)
     for name in overrides:
         if name not in values:
             span = params[0].span if params else Span(0, 0)
@@ -53,6 +54,25 @@ def evaluate(params: list[nodes.Param], overrides: Mapping[str, Any], resolver: 
                                'there are ' + ', '.join(f'`{name}`' for name in values) if values
                                else 'this file has no params')).diagnostic)
     return values
+
+
+def _with_circle(diagnostic: Diagnostic, name: str, params: list[nodes.Param]) -> Diagnostic:
+    """Adds the circle to the mistake of a default that needs later params, if they need this one."""
+    needs = {param.name.name: list(names_in(param.default)) for param in params}
+    before: dict[str, str] = {}
+    pending = [name]
+    for current in pending:         # which grows
+        for other in needs[current]:
+            if other in needs and other not in before:
+                before[other] = current
+                pending.append(other)
+    if diagnostic.code != 'G101' or name not in before:
+        return diagnostic
+    row = [name]
+    while len(row) == 1 or row[-1] != name:
+        row.append(before[row[-1]])
+    return replace(diagnostic, notes=(f'the circle is {" -> ".join(f"`{one}`" for one in row)}',),
+                   help='give one of them a value that needs none of the others')
 
 
 def _override(param: nodes.Param, default: Any, value: Any, resolver: Resolver) -> Any:

@@ -2,14 +2,15 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Iterable, Iterator, Mapping, Union
+from typing import Collection, Iterable, Iterator, Mapping, Union
 
 from graphdsl.semantics import catalog
 from graphdsl.semantics.computation import ChainType, Construct, Key, Part, Weight
 from graphdsl.semantics.expressions import Expressions
 from graphdsl.semantics.graph import Unit
-from graphdsl.semantics.scope import Names
-from graphdsl.diagnostics import Mistake, Span, mistake
+from graphdsl.semantics.scope import RUNNING_NUMBERS, Names
+from graphdsl.semantics.wording import listing
+from graphdsl.diagnostics import Edit, Mistake, Place, Span, mistake
 from graphdsl.syntax import nodes
 
 Content = Union[Construct, ChainType, Weight, None]
@@ -103,7 +104,10 @@ def unfrozen(content: Content) -> Iterator[tuple[str, ...]]:
 def listed(models: Names) -> str:
     """Returns a help that lists the models of a file."""
     names = models.bases()
-    return 'there are ' + ', '.join(f'`{name}`' for name in names) if names else 'this file has no models'
+    if not names:
+        return 'this file has no models'
+    return f'the models are {listing([f"`{name}`" for name in names])}' if len(names) > 1 else \
+        f'the only model is `{names[0]}`'
 
 
 def links(content: Content) -> Iterator[Construct]:
@@ -123,11 +127,16 @@ def units(node: nodes.Expression, resolver: Expressions, chains: Mapping[Key, Ch
     name = base.base if isinstance(base, nodes.Index) else base
     models = resolver.scope.models
     if not isinstance(name, nodes.Name) or name.name not in models:
-        close = catalog.suggestion(name.name, models.bases()) if isinstance(name, nodes.Name) else ''
-        raise mistake('G408', f'only models and their parts are {what}', node.span,
-                      reason=f'there is no model `{name.name}`' if isinstance(name, nodes.Name) else '',
-                      help=close or listed(models))
-    found = models.select(base, name.name, resolver.indices(base) if isinstance(base, nodes.Index) else None)
+        called = name.name if isinstance(name, nodes.Name) else ''
+        bound = next((span for key, span in resolver.scope.values.spans.items() if key.base == called), None)
+        close = catalog.closest(called, models.bases())
+        raise mistake('G408', f'only models and their parts are {what}', name.span,
+                      reason=f'`{called}` is a value, which has no parameters' if bound is not None else
+                      f'there is no model `{called}`' if called else '',
+                      places=(Place(bound, 'bound here'),) if bound is not None else (),
+                      help=f'did you mean `{close}`?' if close else listed(models),
+                      edits=(Edit(name.span, close),) if close else ())
+    found = resolver.select(models, base, name.name)
     keys = [found] if isinstance(found, Key) else found
     if not path:
         return [Unit(key) for key in keys]
@@ -155,8 +164,26 @@ def _frozen_part(part: Part, path: tuple[str, ...]) -> Part:
     return replace(part, content=frozen(part.content, path))
 
 
+def check_loss(node: nodes.Expression, resolver: Expressions, losses: Collection[Key]) -> None:
+    """Refuses the name of a loss, perhaps times a number, that is the name of nothing.
+
+    Raises:
+        Mistake: If there is nothing of this name.
+    """
+    parts = (node.left, node.right) if isinstance(node, nodes.Binary) else \
+        (node.operand,) if isinstance(node, nodes.Unary) else (node,)
+    for part in parts:
+        base = part.base if isinstance(part, nodes.Index) else part
+        if isinstance(base, nodes.Name) and base.name not in resolver.scope.value_names() and (
+                base.name not in RUNNING_NUMBERS):
+            raise no_such(base.span, 'loss', base.name, dict.fromkeys(loss.base for loss in losses))
+
+
 def no_such(span: Span, what: str, name: str, names: Iterable[object]) -> Mistake:
     """Makes the mistake of a name that nothing has."""
     known = list(map(str, names))
-    return mistake('G101', f'there is no {what} `{name}`', span, help=catalog.suggestion(name, known) or (
-        'there are ' + ', '.join(f'`{k}`' for k in known) if known else f'this file has no {what}s'))
+    close = catalog.closest(name, known)
+    there = f'there {"is" if len(known) == 1 else "are"} {listing([f"`{k}`" for k in known])}' if known else \
+        f'this file has no {what}s'
+    return mistake('G101', f'there is no {what} `{name}`', span, help=f'did you mean `{close}`?' if close else there,
+                   edits=(Edit(span, close),) if close and span.end - span.start == len(name) else ())

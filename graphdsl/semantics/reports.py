@@ -93,6 +93,5 @@ class Reports:
             raise mistake('G101', f'there is no value `{allowed(base)}`', target.span,
                           help=catalog.suggestion(base.name, self._values.bases())
                           or 'give it an expression: `= ...`')
-        indices = resolver.indices(target) if isinstance(target, nodes.Index) else None
-        found = self._values.select(target, base.name, indices)
+        found = resolver.select(self._values, target, base.name)
         return [found] if isinstance(found, Key) else found

@@ -96,8 +96,7 @@ class Resolver(Constructs):
             raise mistake('G108', f'this is no {what}, and no part of one', function.span,
                           help=catalog.suggestion(base.name, self.scope.models.bases())
                           if isinstance(base, nodes.Name) else '')
-        indices = self.indices(node) if isinstance(node, nodes.Index) else None
-        key = self.scope.models.select(node, base.name, indices)
+        key = self.select(self.scope.models, node, base.name)
         if not isinstance(key, Key):
             raise mistake('G108', f'a list of {self.scope.models.kind}s cannot be called', function.span,
                           help='call one member at a time, in a `for`')

@@ -3,7 +3,6 @@ from __future__ import annotations
 
 from typing import Iterable, Iterator, Mapping, Optional
 
-from graphdsl.semantics import steps
 from graphdsl.semantics.changes import known_before
 from graphdsl.semantics.computation import (
     Apply, Assignment, Builtin, ChainType, Expression, Key, Literal, ModelName, Previous, Reference,
@@ -12,15 +11,12 @@ from graphdsl.semantics.graph import Graph, Loss, Step
 from graphdsl.semantics.needs import Needs, steps_of, streams_of, streams_read, terms_of
 from graphdsl.semantics.optimizers import part_of
 from graphdsl.semantics.paths import links
+from graphdsl.semantics.wording import members
 from graphdsl.diagnostics import Diagnostic, Place, Span
 
 
 def check_runs(graph: Graph) -> Iterator[Diagnostic]:
     """Yields what is wrong with the runs of a graph whose names and owners are right."""
-    found = list(steps.problems(graph.steps, {optimizer.name: optimizer for optimizer in graph.optimizers}))
-    yield from found
-    if found:
-        return
     needs = Needs(graph)
     runs = [(step, needs.of_step(step)) for step in steps_of(graph) if not _is_skipped(step)]
     yield from _undrawn(graph, [a for _, run in runs for a in run])
@@ -164,9 +160,13 @@ def _points(graph: Graph, needs: Needs) -> Iterator[Diagnostic]:
                 if not (isinstance(node, Apply) and node.callee == Builtin('grad')):
                     continue
                 y, x = node.arguments
-                if x.key not in _ancestors([y, *(assignment.stages[:i] if isinstance(y, Previous) else ())], needs):
+                found = _ancestors([y, *(assignment.stages[:i] if isinstance(y, Previous) else ())], needs)
+                if x.key not in found:
                     yield Diagnostic('G220', f'this does not depend on `{x.key}`', y.span,
-                                     reason='its gradient would be 0', places=(Place(x.span, 'differentiated here'),))
+                                     reason='its gradient would be 0',
+                                     places=(Place(x.span, 'differentiated with respect to this'),),
+                                     notes=(f'it is computed from {members(found)}',) if found else (),
+                                     help=f'differentiate with respect to one of these, or compute it from `{x.key}`')
 
 
 def _conditional_aliases(graph: Graph, needs: Needs) -> Iterator[Diagnostic]:

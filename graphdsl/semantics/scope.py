@@ -4,6 +4,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import Any, Collection, Iterable, Mapping, Optional, Union
 
+from graphdsl.semantics import wording
 from graphdsl.semantics.computation import Key
 from graphdsl.diagnostics import Diagnostic, Mistake, Place, Span, mistake
 from graphdsl.syntax import nodes
@@ -44,6 +45,7 @@ class Names:
     Attributes:
         spans: Where each is bound.
         numbers: Those that are numbers of the run, not arrays.
+        loops: The loops around them.
     """
 
     def __init__(self, kind: str, numbers: Mapping[str, Span] = (), expected: Iterable[str] = ()):
@@ -51,6 +53,7 @@ class Names:
         self.spans: dict[Key, Span] = {}
         self.numbers: set[Key] = set()
         self.expected = set(expected)
+        self.loops: dict[Span, nodes.For] = {}
         self._numbers = dict(numbers)
         self._members: dict[str, list[Key]] = {}
         self._sorted: dict[str, list[Key]] = {}
@@ -185,9 +188,9 @@ def bound_twice(name: str, span: Span, first: Optional[Span]) -> Mistake:
 
 
 def _there_are(keys: list[Key]) -> str:
-    names = [f'`{key}`' for key in keys]
-    return 'there are ' + ', '.join(names if len(names) <= 5 else names[:3] + ['...', names[-1]]) if names \
-        else 'it has no members: its loop has no turns'
+    if not keys:
+        return 'it has no members: its loop has no turns'
+    return f'there {"is" if len(keys) == 1 else "are"} {wording.members(keys)}'
 
 
 @dataclass(frozen=True)
@@ -201,7 +204,7 @@ class Scope:
         blocks: Blocks of the graph by name.
         imported: Imported objects by name; None for one that nothing was bound to.
         outer: Models that a body cannot call, since it stands within one.
-        later: Params of later lines, which the default of a param cannot use.
+        later: Params of later lines, which the default of a param cannot use, and where they are.
         in_body: Whether this is the body of a model or block.
         reported: Names of reports that can be read, such as ``validation/kl``.
         reads_scalars: Whether numbers are wanted, and a scalar array is read as its number.
@@ -213,7 +216,7 @@ class Scope:
     blocks: Mapping[str, nodes.Block] = field(default_factory=dict)
     imported: Mapping[str, Any] = field(default_factory=dict)
     outer: Collection[str] = ()
-    later: Collection[str] = ()
+    later: Mapping[str, Span] = field(default_factory=dict)
     in_body: bool = False
     reported: Collection[str] = ()
     reads_scalars: bool = False

@@ -4,9 +4,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Callable, Iterator, Mapping, Optional, Sequence
 
+from graphdsl.semantics import numbers
 from graphdsl.semantics.resolve import Resolver
 from graphdsl.semantics.scope import Scope, allowed, bound_twice
-from graphdsl.diagnostics import Diagnostic, Mistake, mistake
+from graphdsl.diagnostics import Diagnostic, Edit, Mistake, Span, mistake
 from graphdsl.syntax import nodes
 
 _MOST_STATEMENTS = 500_000
@@ -84,6 +85,7 @@ def _too_much(statement: nodes.Statement) -> Mistake:
 
 def _domain(loop: nodes.For, resolver: Resolver) -> Sequence[Any]:
     """Returns what the variable of a loop runs over."""
+    resolver.scope.values.loops[loop.span] = loop
     if loop.variable.name != '_':
         _bind_variable(loop.variable, resolver.scope)
     domain = loop.domain
@@ -95,7 +97,12 @@ def _domain(loop: nodes.For, resolver: Resolver) -> Sequence[Any]:
         return range(start, stop)
     values = resolver.constant(domain, 'what a loop runs over')
     if not isinstance(values, (list, tuple)):
-        raise mistake('G203', 'a loop runs over a range or a list', domain.span, help='write `0..n`')
+        is_count = type(values) is int and isinstance(domain, (nodes.Number, nodes.Name))
+        count = 'n' if not is_count else values if isinstance(domain, nodes.Number) else domain.name
+        start = domain.span.start
+        raise mistake('G203', 'a loop runs over a range or a list', domain.span,
+                      reason=f'this is {numbers.kind(values)}',
+                      help=f'write `0..{count}`', edits=(Edit(Span(start, start), '0..'),) if is_count else ())
     return values
 
 
