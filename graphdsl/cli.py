@@ -14,40 +14,29 @@ import click
 
 from graphdsl import __version__
 from graphdsl.diagnostics import Diagnostic, GraphError, Source, Span, render
+from graphdsl.ends import exit_status, traceback_option
 from graphdsl.options import PASS_NAMES, checked_device, length_of, run_options, writing_to
 
 _COLORS: dict[str, dict[str, Any]] = {
     'error': {'fg': 'red', 'bold': True}, 'warning': {'fg': 'yellow', 'bold': True},
     'place': {'fg': 'blue'}, 'frame': {'fg': 'blue'}, 'help': {'bold': True}}
 _OF_THE_COMMAND_LINE = {'G211', 'G212'}
-_INTERNAL_ERROR = 70
-_INTERRUPTED = 130
 
 
 class _Group(click.Group):
     """Turns what ends a command into an exit status, and never into a traceback."""
 
     def invoke(self, context: click.Context) -> Any:
-        try:
+        with exit_status(context, _show_error):
             return super().invoke(context)
-        except GraphError as error:
-            show(error.diagnostics, error.source)
-            sys.exit(_status(error.diagnostics))
-        except (KeyboardInterrupt, click.Abort):
-            click.echo('interrupted', err=True)
-            sys.exit(_INTERRUPTED)
-        except (click.ClickException, click.exceptions.Exit, BrokenPipeError):
-            raise
-        except Exception as error:
-            if 'GRAPHDSL_TRACEBACK' in os.environ:
-                raise
-            click.echo(f'graphdsl has a bug: {type(error).__name__}: {error}\nThis is our mistake, not yours. Please '
-                       'report it, with the file and what GRAPHDSL_TRACEBACK=1 shows.', err=True)
-            sys.exit(_INTERNAL_ERROR)
+
+    def add_command(self, command: click.Command, name: Optional[str] = None) -> None:
+        super().add_command(traceback_option(command), name)
 
 
 @click.group(cls=_Group, context_settings={'help_option_names': ['-h', '--help']})
 @click.version_option(__version__, prog_name='graphdsl')
+@traceback_option
 def main() -> None:
     """Compiles networks of several models, with their losses and optimizers, into Chainer programs."""
 
@@ -55,6 +44,11 @@ def main() -> None:
 def _status(diagnostics: Iterable[Diagnostic]) -> int:
     """Returns the exit status for some diagnostics: 2 if no more than values of `--set` are wrong."""
     return 2 if {d.code for d in diagnostics if d.severity == 'error'} <= _OF_THE_COMMAND_LINE else 1
+
+
+def _show_error(error: GraphError) -> int:
+    show(error.diagnostics, error.source)
+    return _status(error.diagnostics)
 
 
 def show(diagnostics: Iterable[Diagnostic], source: Source) -> None:
@@ -107,7 +101,7 @@ def _assignments(context: click.Context, parameter: click.Parameter, values: Ite
 @run_options
 def compile_command(file: str, params: dict[str, str], allow_imports: tuple[str, ...], no_passes: tuple[str, ...],
                     run: bool, target: Optional[str], emit: str, epochs: Optional[int], iterations: Optional[int],
-                    out: str, seed: Optional[int], device: str) -> None:
+                    out: str, seed: Optional[int], device: str, nan_check: bool) -> None:
     """Compiles FILE to a Python module; trains it with --run."""
     from graphdsl.driver import phase, read, translate
 
@@ -124,10 +118,10 @@ def compile_command(file: str, params: dict[str, str], allow_imports: tuple[str,
         return
     compilation = translate(source, params, folder=folder, allow_imports=allow_imports, no_passes=no_passes)
     show(compilation.warnings, source)
-    _train(compilation, length_of(epochs, iterations), out, seed, device)
+    _train(compilation, length_of(epochs, iterations), out, seed, device, nan_check)
 
 
-def _train(compilation, length, out: str, seed: Optional[int], device: str) -> None:
+def _train(compilation, length, out: str, seed: Optional[int], device: str, nan_check: bool) -> None:
     from graphdsl.compiled import CompiledGraph
     from graphdsl.runtime.training import train
 
@@ -145,8 +139,8 @@ def _train(compilation, length, out: str, seed: Optional[int], device: str) -> N
         return program
 
     with writing_to(out):
-        train(compiled, seed, graph.train.seed, out, length=length,
-              device=checked_device(device))
+        train(compiled, seed, graph.train.seed, out, length=length, device=checked_device(device),
+              nan_check=nan_check)
 
 
 @main.command('plan')
