@@ -13,8 +13,8 @@ MODULE_NAMES = ('COPIES', 'F', 'INPUTS', 'L', 'LOSSES', 'NAME', 'NOISES', 'POOLS
                 'make_predictions', 'make_update_core', 'math', 'runtime', 'stop')
 FUNCTION_NAMES = ('abs', 'batch', 'batch_size', 'changes', 'check_finite', 'draw', 'epoch', 'float', 'gradients', 'i',
                   'int', 'iteration', 'kept', 'len', 'losses', 'max', 'min', 'models', 'numbers', 'optimizer',
-                  'optimizers', 'parameters', 'progress', 'range', 'reported', 'reports', 'self', 'sum', 'super', 'update_core',
-                  'weights')
+                  'optimizers', 'parameters', 'progress', 'range', 'reported', 'reports', 'self', 'sum', 'super',
+                  'update_core', 'weights')
 
 
 class Identifiers:

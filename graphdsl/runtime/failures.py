@@ -10,6 +10,7 @@ from types import FrameType
 from typing import Any, Iterator, NamedTuple, Optional, Sequence
 
 import chainer
+from chainer import _backprop, function_node
 
 import graphdsl
 from graphdsl.diagnostics import Diagnostic, Place, Span
@@ -18,12 +19,13 @@ from graphdsl.runtime.shapes import kind_of
 from graphdsl.runtime.values import named_values
 
 LESS_MEMORY = 'take a smaller `batch`; `accumulate n` in a step gives the gradient of n of them at once'
-_WHOLE_WAY = '`--traceback` shows the whole way there; in Python it is the `__cause__` of this exception'
+_WHOLE_WAY = '`--traceback` shows the whole way there'
 # What our own code raises by mistake alone.
 _OURS = (NameError, AssertionError, NotImplementedError)
 _OWN_FOLDER = os.path.dirname(graphdsl.__file__)
 _LIBRARIES = tuple({*(sysconfig.get_paths()[name] for name in ('stdlib', 'platstdlib', 'purelib', 'platlib')),
                     _OWN_FOLDER})
+_BACKWARD_LOOPS = (function_node._backprop.__code__, _backprop._backprop_to_all.__code__)
 _OPTIMIZER = re.compile(r"(?:optimizers\[|update_if_finite\()'(.*?)'")
 _WORD = re.compile(r'[^\W\d]\w*(?:\[[\w, ]+\])?')
 
@@ -58,7 +60,10 @@ def explain(error: BaseException, origin: Any) -> Optional[Diagnostic]:
         return None
     last, inner = own[-1], frames[places[-1] + 1:]
     callers = tuple(Place(span, 'called from here') for span in dict.fromkeys(spans[:-1]) if span != spans[-1])
-    notes = (*_inputs(last, spans[-1], origin), *_surroundings(last, inner))
+    code, doing = _doing(last)
+    theirs = their_frame(inner)
+    notes = (*(() if theirs is None else [_raised(theirs, inner)]),
+             *(_inputs(last, spans[-1], origin) if code != 'G736' else ()), *_surroundings(last, inner))
     if isinstance(error, Ended):
         return Diagnostic('G520', f'the data of `{error.stream}` has come to its end', spans[-1],
                           reason=f'{error.minibatches} minibatch{"" if error.minibatches == 1 else "es"} were drawn, '
@@ -71,13 +76,10 @@ def explain(error: BaseException, origin: Any) -> Optional[Diagnostic]:
                           places=callers, notes=notes, help=LESS_MEMORY)
     if 'draw.minibatch(' in last.text:
         return of_data(error, spans[-1], inner)
-    theirs = their_frame(inner)
-    if theirs is not None:
-        return Diagnostic('G737', f'{type(error).__name__} in your own code', spans[-1], reason=summary(error),
-                          places=callers, notes=(_raised(theirs, inner), *notes), help=_WHOLE_WAY)
-    code, doing = _doing(last)
+    if theirs is not None and code == 'G701':
+        code, doing = 'G737', 'running code of your own'
     return Diagnostic(code, f'{type(error).__name__} while {doing}', spans[-1], reason=summary(error), places=callers,
-                      notes=(*notes, *_in_runtime(inner)))
+                      notes=(*notes, *_in_runtime(inner)), help=_WHOLE_WAY if theirs is not None else '')
 
 
 def of_data(error: BaseException, span: Span, inner: Sequence[Frame], what: str = 'a minibatch') -> Diagnostic:
@@ -132,6 +134,8 @@ def is_memory(error: BaseException) -> bool:
 
 def summary(error: BaseException) -> str:
     """Returns an exception's message on one line."""
+    if isinstance(error, SystemExit):
+        return 'this would end the program'
     return '; '.join(line.strip() for line in str(error).splitlines() if line.strip())
 
 
@@ -179,16 +183,23 @@ def _inputs(frame: Frame, span: Span, origin: Any) -> Iterator[str]:
         if isinstance(value, chainer.Parameter) or not hasattr(value, 'shape') or not hasattr(value, 'dtype'):
             continue
         is_shown = re.search(rf'\b{re.escape(text.partition("[")[0])}\b', shown)
-        (named if is_shown else nameless)[name] = kind_of(value)
+        (named if is_shown else nameless)[name] = kind_of(value) + _range(value)
     if named:
         yield ', '.join(f'`{name}` is {kind}' for name, kind in named.items())
     if nameless:
         yield f'{" and ".join(nameless.values())} {"arrives" if len(nameless) == 1 else "arrive"} here'
 
 
+def _range(value: Any) -> str:
+    """Says what integers an array holds: labels may be too large."""
+    if value.dtype.kind not in 'iu' or not value.size:
+        return ''
+    return f' with values from {int(value.min())} to {int(value.max())}'
+
+
 def _surroundings(frame: Frame, inner: Sequence[Frame]) -> Iterator[str]:
     """Says in which function's backward pass it was, and in which step."""
-    functions = [f.frame.f_locals.get('func') for f in inner if f.file.startswith(os.path.dirname(chainer.__file__))]
+    functions = [f.frame.f_locals.get('func') for f in inner if f.frame.f_code in _BACKWARD_LOOPS]
     labels = [f.label for f in functions if isinstance(f, chainer.FunctionNode)]
     if labels:
         yield f'it was in the backward pass of {labels[-1]}'

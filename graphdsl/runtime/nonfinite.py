@@ -93,9 +93,9 @@ class _Case:
         if call is None:
             return self._unknown()
         reason, advice = cause(call)
-        shapes = ', '.join(dict.fromkeys(kind_of(x) for x in call.inputs if x is not None))
+        shapes = list(dict.fromkeys(kind_of(x) for x in call.inputs if x is not None))
         what = 'its gradient' if call.is_gradient else 'the result'
-        notes = (f'{shapes} {"arrive" if len(call.inputs) > 1 else "arrives"} here; '
+        notes = (f'{" and ".join(shapes)} {"arrive" if len(shapes) > 1 else "arrives"} here; '
                  f'{_count(bad(call.outputs)[0])} of {what} are not finite', *self._notes())
         return Diagnostic('G731' if call.is_gradient else 'G730', self.symptom.text, call.span, reason=reason,
                           places=self._places(call.span), notes=notes, help=advice)
@@ -151,7 +151,7 @@ class _Case:
         yield f'this was iteration {self.iteration + 1}, after {epochs}; its update was not made'
         others = [f'`{name}` is {value:.4g}' for name, value in self.losses.items() if numpy.isfinite(value)]
         if others:
-            yield 'other losses of the step: ' + ', '.join(others[:6]) + (', ...' if len(others) > 6 else '')
+            yield 'finite losses of the step: ' + ', '.join(others[:6]) + (', ...' if len(others) > 6 else '')
 
 
 def explain_non_finite(error: NonFinite, program: Any, draws: Draws, optimizers: Mapping[str, chainer.Optimizer],
