@@ -30,9 +30,11 @@ def cause(call: Call) -> Cause:
     constant = getattr(call.function, 'value', None)
     if constant is not None:
         constant = _host(constant)
-        if constant.dtype.kind == 'f' and not numpy.isfinite(constant).all():
-            return Cause(f'the number here is {_shown(constant[~numpy.isfinite(constant)][:1])}',
-                         'which state, schedule or scalar does it come from?')
+        infinite = ~numpy.isfinite(constant.astype(operands[0].dtype)) if operands else ~numpy.isfinite(constant)
+        if infinite.any():
+            number = constant[infinite]
+            too_large = f', which is too large for {operands[0].dtype}' if numpy.isfinite(number[0]) else ''
+            return Cause(f'the number here is {_shown(number)}{too_large}', 'which state or scalar is it made of?')
     found = explain(operands, constant) if explain and operands else None
     return found or _overflow(operands, call)
 
