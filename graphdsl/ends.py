@@ -56,7 +56,7 @@ def exit_status(context: click.Context, show: Callable[[GraphError], int]) -> It
         raise
     except MemoryError as error:
         _traceback(context, error)
-        click.echo(f'there is not enough memory: {error or "nothing more is known"}', err=True)
+        click.echo('there is not enough memory' + (f': {error}' if str(error) else ''), err=True)
         sys.exit(WRONG)
     except Exception as error:
         _traceback(context, error)

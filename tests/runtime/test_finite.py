@@ -63,7 +63,8 @@ def test_the_check_is_isfinite(value, dtype):
     for shape in ((), (1,), (7,), (3, 5), (2, 3, 4)):
         array = numpy.array(random.randn(*shape), dtype)
         array[(0,) * len(shape)] = value
-        for view in (array, numpy.asfortranarray(array), array[..., None], array.T, numpy.broadcast_to(array, (2, *shape))):
+        repeated = numpy.broadcast_to(array, (2, *shape))
+        for view in (array, numpy.asfortranarray(array), array[..., None], array.T, repeated):
             assert all_finite([numpy.zeros(3, dtype), None, view]) == numpy.isfinite(view).all()
     assert all_finite([numpy.zeros((0, 3), dtype)]) and all_finite([])
 
