@@ -194,7 +194,8 @@ def _range(value: Any) -> str:
     """Says what integers an array holds: labels may be too large."""
     if value.dtype.kind not in 'iu' or not value.size:
         return ''
-    return f' with values from {int(value.min())} to {int(value.max())}'
+    least, most = int(value.min()), int(value.max())
+    return f' with values from {least} to {most}' if least < most else f', all {least}'
 
 
 def _surroundings(frame: Frame, inner: Sequence[Frame]) -> Iterator[str]:

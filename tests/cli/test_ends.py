@@ -116,7 +116,8 @@ def test_the_traceback_of_a_run(line, folder, command):
 def test_the_traceback_of_an_exception_of_chainer(folder, command):
     (folder / 'label.graph').write_text(GOOD.replace('Linear(3', 'Linear(2'))
     _, _, err = command('compile', '--run', 'label.graph', '--traceback', '--out', 'o')
-    assert err.index('IndexError: index 2 is out of bounds') < err.index('error[G701]') and 'softmax_cross_entropy.py' in err
+    assert err.index('IndexError: index 2 is out of bounds') < err.index('error[G701]')
+    assert 'softmax_cross_entropy.py' in err
 
 
 @pytest.mark.parametrize('line', ['check wrong.graph', 'compile wrong.graph', 'plan wrong.graph', 'fmt missing.graph'])
@@ -192,7 +193,8 @@ def test_an_interrupted_run(as_module, folder, written):
     assert (process.returncode, err) == (130, 'interrupted\n')
 
 
-@pytest.mark.parametrize('where', ['graphdsl.semantics.checker._Checker.run', 'graphdsl.runtime.program.Program.datasets',
+@pytest.mark.parametrize('where', ['graphdsl.semantics.checker._Checker.run',
+                                   'graphdsl.runtime.program.Program.datasets',
                                    'graphdsl.runtime.updater.convert_batch', 'graphdsl.runtime.trial.examples'])
 def test_interrupted_anywhere(where, folder, command, monkeypatch):
     def interrupt(*_, **options):
