@@ -37,7 +37,6 @@ class CompiledGraph(Program):
     def __init__(self, compilation: Compilation):
         self.source: str = compilation.module.text
         self.plan: Plan = compilation.plan
-        self.losses = tuple(str(loss.key) for loss in compilation.graph.losses)
         filename = f'<graphdsl {next(_numbers)}: {compilation.source.name}>'
         # Tracebacks and inspect find the generated lines here.
         linecache.cache[filename] = (len(self.source), None, self.source.splitlines(True), filename)
@@ -48,8 +47,10 @@ class CompiledGraph(Program):
         graph = compilation.graph
         origin = Origin(filename, compilation.source, compilation.module.spans,
                         {str(key): span for key, span in binding_spans(graph).items()},
-                        {str(model.key): model.span for model in graph.models})
+                        {str(model.key): model.span for model in graph.models},
+                        {optimizer.name: optimizer.span for optimizer in graph.optimizers})
         super().__init__(namespace, origin)
+        self.losses = tuple(str(loss.key) for loss in graph.losses)
         self.warnings = compilation.warnings + self.warnings
 
     def count_nodes(self) -> dict[tuple[str, Optional[int]], Nodes]:

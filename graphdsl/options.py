@@ -15,6 +15,8 @@ _OPTIONS = (
     click.option('--out', type=click.Path(file_okay=False), default='result', show_default=True,
                  help='Folder for the log and snapshots.'),
     click.option('--seed', type=click.IntRange(0, 2 ** 32 - 1), help='Seed of the run, in place of that of `train`.'),
+    click.option('--nan-check/--no-nan-check', default=True, show_default=True,
+                 help='Whether a loss or gradient that is NaN or infinite ends the run, before it moves a weight.'),
     click.option('--device', default='@numpy', show_default=True, help='Where to train: @numpy, @cupy:0, @intel64.'),
 )
 
@@ -45,11 +47,20 @@ def checked_device(name: str) -> str:
     return name
 
 
+class RunError(ValueError):
+    """Raised for a run that a graph cannot do as it is asked to."""
+
+
 @contextlib.contextmanager
 def writing_to(out: str) -> Iterator[None]:
-    """Says of what cannot be written in a line; a pipe that its reader closed is click's to end."""
+    """Says in a line what is wrong with a run: how it is asked for, or what cannot be written.
+
+    A pipe that its reader closed is click's to end.
+    """
     try:
         yield
+    except RunError as error:
+        raise click.UsageError(str(error)) from None
     except BrokenPipeError:
         raise
     except OSError as error:

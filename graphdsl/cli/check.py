@@ -7,7 +7,7 @@ import sys
 import click
 
 from graphdsl.cli.arguments import allow_option, files_argument, set_option
-from graphdsl.cli.showing import as_objects, show, showing_options, status_of
+from graphdsl.cli.showing import as_objects, show, format_option, status_of
 from graphdsl.diagnostics import Diagnostic, GraphError
 
 
@@ -15,7 +15,7 @@ from graphdsl.diagnostics import Diagnostic, GraphError
 @files_argument
 @set_option
 @allow_option
-@showing_options
+@format_option
 def check_command(files: tuple[str, ...], params: dict[str, str], allow_imports: tuple[str, ...]) -> None:
     """Checks FILES and shows all that is wrong with them."""
     from graphdsl.driver import read, translate

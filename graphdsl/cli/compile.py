@@ -8,7 +8,7 @@ from typing import Optional
 import click
 
 from graphdsl.cli.arguments import allow_option, file_argument, pass_option, set_option
-from graphdsl.cli.showing import show, showing_options
+from graphdsl.cli.showing import show, format_option
 from graphdsl.cli.writing import write
 from graphdsl.diagnostics import Diagnostic, GraphError, Span
 from graphdsl.options import checked_device, length_of, run_options, writing_to
@@ -24,10 +24,10 @@ from graphdsl.options import checked_device, length_of, run_options, writing_to
 @click.option('--emit', type=click.Choice(['tree', 'graph', 'plan', 'python']), default='python', show_default=True,
               help='What to print.')
 @run_options
-@showing_options
+@format_option
 def compile_command(file: str, params: dict[str, str], allow_imports: tuple[str, ...], no_passes: tuple[str, ...],
                     run: bool, target: Optional[str], emit: str, epochs: Optional[int], iterations: Optional[int],
-                    out: str, seed: Optional[int], device: str) -> None:
+                    out: str, seed: Optional[int], device: str, nan_check: bool) -> None:
     """Compiles FILE to a Python module; trains it with --run."""
     from graphdsl.driver import phase, read, translate
 
@@ -44,10 +44,10 @@ def compile_command(file: str, params: dict[str, str], allow_imports: tuple[str,
         return
     compilation = translate(source, params, folder=folder, allow_imports=allow_imports, no_passes=no_passes)
     show(compilation.warnings, source)
-    _train(compilation, length_of(epochs, iterations), out, seed, device)
+    _train(compilation, length_of(epochs, iterations), out, seed, device, nan_check)
 
 
-def _train(compilation, length, out: str, seed: Optional[int], device: str) -> None:
+def _train(compilation, length, out: str, seed: Optional[int], device: str, nan_check: bool) -> None:
     from graphdsl.compiled import CompiledGraph
     from graphdsl.runtime.training import train
 
@@ -65,5 +65,5 @@ def _train(compilation, length, out: str, seed: Optional[int], device: str) -> N
         return program
 
     with writing_to(out):
-        train(compiled, seed, graph.train.seed, out, length=length,
-              device=checked_device(device))
+        train(compiled, seed, graph.train.seed, out, length=length, device=checked_device(device),
+              nan_check=nan_check)

@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from graphdsl.cli.arguments import files_argument
-from graphdsl.cli.showing import show, showing_options
+from graphdsl.cli.showing import show, format_option
 from graphdsl.cli.writing import write
 from graphdsl.diagnostics import GraphError
 
@@ -17,7 +17,7 @@ from graphdsl.diagnostics import GraphError
 @files_argument
 @click.option('--check', 'check_only', is_flag=True, help='Change nothing; exit with 1 if a file would change.')
 @click.option('--diff', is_flag=True, help='Change nothing; show what would change.')
-@showing_options
+@format_option
 def fmt_command(files: tuple[str, ...], check_only: bool, diff: bool) -> None:
     """Writes FILES in the canonical layout."""
     from graphdsl.driver import read

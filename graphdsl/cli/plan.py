@@ -7,7 +7,7 @@ import os
 import click
 
 from graphdsl.cli.arguments import allow_option, file_argument, pass_option, set_option
-from graphdsl.cli.showing import show, showing_options
+from graphdsl.cli.showing import show, format_option
 
 
 @click.command('plan')
@@ -16,7 +16,7 @@ from graphdsl.cli.showing import show, showing_options
 @allow_option
 @pass_option
 @click.option('--json', 'as_json', is_flag=True, help='Print it for other programs.')
-@showing_options
+@format_option
 def plan_command(file: str, params: dict[str, str], allow_imports: tuple[str, ...], no_passes: tuple[str, ...],
                  as_json: bool) -> None:
     """Shows what an iteration of FILE computes, differentiates and updates."""

@@ -6,30 +6,23 @@ from typing import Any, Iterable
 
 import click
 
-from graphdsl.diagnostics import Diagnostic, Source, as_json, render
+from graphdsl.diagnostics import Diagnostic, GraphError, Source, as_json, render
 
 _COLORS: dict[str, dict[str, Any]] = {
     'error': {'fg': 'red', 'bold': True}, 'warning': {'fg': 'yellow', 'bold': True},
     'place': {'fg': 'blue'}, 'frame': {'fg': 'blue'}, 'help': {'bold': True}}
 _OF_THE_COMMAND_LINE = {'G211', 'G212'}
-_FORMAT, _TRACEBACK = 'graphdsl.format', 'graphdsl.traceback'
+_FORMAT = 'graphdsl.format'
 
 
-def showing_options(command):
-    """Adds the options that say how a command shows what is wrong: all commands of one call share them."""
-    def keep(context: click.Context, parameter: click.Parameter, value: Any) -> None:
-        context.meta[f'graphdsl.{parameter.name}'] = value
+def format_option(command):
+    """Adds the option that says how a command shows what is wrong."""
+    def keep(context: click.Context, parameter: click.Parameter, value: str) -> None:
+        context.meta[_FORMAT] = value
 
-    command = click.option('--traceback', is_flag=True, expose_value=False, callback=keep,
-                           help='Show where in Python an error arose, too.')(command)
     return click.option('--format', type=click.Choice(['text', 'json']), default='text', show_default=True,
                         expose_value=False, callback=keep,
                         help='Show what is wrong to people, or to tools: a JSON object on a line each.')(command)
-
-
-def wants_traceback() -> bool:
-    """Says whether Python's traceback is wanted."""
-    return click.get_current_context().meta.get(_TRACEBACK, False)
 
 
 def as_objects() -> bool:
@@ -61,3 +54,9 @@ def show(diagnostics: Iterable[Diagnostic], source: Source, err: bool = True) ->
 def status_of(diagnostics: Iterable[Diagnostic]) -> int:
     """Returns the exit status for some diagnostics: 2 if no more than values of `--set` are wrong."""
     return 2 if {d.code for d in diagnostics if d.severity == 'error'} <= _OF_THE_COMMAND_LINE else 1
+
+
+def show_error(error: GraphError) -> int:
+    """Prints what is wrong with a graph, and returns the exit status."""
+    show(error.diagnostics, error.source)
+    return status_of(error.diagnostics)

@@ -122,6 +122,20 @@ class Backward:
         if self.adds:
             self.writer.line(f'gradients.set({runs})')
 
+    def checked_losses(self, skips: Callable[[str], bool]) -> list[str]:
+        """Returns the losses that have to be finite, as items of a list: those of passes where no optimizer skips."""
+        items: dict[str, None] = {}
+        for number, one in enumerate(self.step.backward):
+            if any(skips(name) for name, _ in one.optimizers):
+                continue
+            if self.gathers:
+                items[f'*losses{self._suffix(number)}'] = None
+                continue
+            stacks = {stack.loss: f'{self.names.get("value", stack.loss)}.whole' for stack in self.stacks}
+            items.update(dict.fromkeys(stacks.get(term.loss.base) or self.names.value(term.loss)
+                                       for term in one.losses))
+        return list(items)
+
     def _guarded(self, guard: Guard) -> ContextManager[None]:
         return self.writer.within('' if guard == ALWAYS else f'if {self._when(guard)}:')
 

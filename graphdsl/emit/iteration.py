@@ -85,7 +85,7 @@ class _Iteration:
     def write(self) -> None:
         writer = self.writer
         writer.lines('', '')
-        with writer.block('def make_update_core(draw, models, optimizers, numbers):'):
+        with writer.block('def make_update_core(draw, models, optimizers, numbers, check_finite):'):
             writer.line('"""Returns the function that does one iteration."""')
             bind_models(writer, self.names, [model for step in self.plan.steps for one in step.forward
                                              for model in one.assignment.models])

@@ -10,7 +10,7 @@ from graphdsl.diagnostics import Span
 from graphdsl.emit.backward import Backward
 from graphdsl.emit.chains import Chains
 from graphdsl.emit.expressions import Expressions, count_text, write_assignment, write_families
-from graphdsl.emit.layout import write_dictionary, write_wrapped
+from graphdsl.emit.layout import looped, write_dictionary, write_wrapped
 from graphdsl.emit.names import Identifiers, identifier, index_text
 from graphdsl.emit.numbers import bind_numbers
 from graphdsl.emit.stacks import write_stack
@@ -133,6 +133,7 @@ class StepWriter:
             writer.line()
             if is_mean:
                 self.backward.write()
+                self._write_check(self.backward.checked_losses(self._skips), [])
             else:
                 self.backward.gather()
             self._write_reports('reports.add(')
@@ -239,6 +240,7 @@ class StepWriter:
         step, writer = self.step, self.writer
         optimizers = self.whole.optimizers
         writer.lines('', '# Update')
+        self._write_checks()
         if any(optimizers[name].hooks for name, _ in step.updates):
             writer.line('runtime.unshare(optimizers)')
         if len(step.updates) == len(optimizers) and all(
@@ -252,6 +254,31 @@ class StepWriter:
                                 else f'optimizers[{name!r}].update()', optimizers[name].span)
         if step.kind != 'accumulate':
             self._cut_states()
+
+    def _write_checks(self) -> None:
+        """Writes that losses, and gradients that are about to be used, are checked before any weight moves."""
+        losses = self.backward.checked_losses(self._skips) if self.step.kind != 'accumulate' else []
+        guarded: dict[Guard, list[str]] = {ALWAYS: []}
+        for name, guard in self.step.updates:
+            if not self._skips(name):
+                guarded.setdefault(guard, []).append(name)
+        for guard, names in guarded.items():
+            with self._guarded(guard):
+                self._write_check(losses if guard == ALWAYS else [], names)
+
+    def _write_check(self, losses: Sequence[str], optimizers: Sequence[str]) -> None:
+        if not (losses or optimizers):
+            return
+        names = list(map(repr, optimizers))
+        updated = 'optimizers' if len(names) == len(self.whole.optimizers) else f'[{", ".join(looped(names, "["))}]'
+        tail = f', {updated})' if names else ')'
+        if len(losses) == 1 and losses[0].startswith('*'):
+            self.writer.line(f'check_finite({losses[0][1:]}{tail}')
+        else:
+            write_wrapped(self.writer, 'check_finite([', losses, f']{tail}')
+
+    def _skips(self, optimizer: str) -> bool:
+        return self.whole.optimizers[optimizer].skips
 
     def _cut_states(self) -> None:
         stateful = self.whole.stateful

@@ -38,6 +38,7 @@ class Draws:
         """Starts an iteration: forgets the latest draws."""
         self._minibatches: dict[str, list] = {}
         self._values: dict[str, Any] = {}
+        self._taken: dict[str, Any] = {}
 
     def minibatch(self, stream: str, again: bool = False) -> list:
         """Draws from a stream.
@@ -85,7 +86,13 @@ class Draws:
         Returns:
             A variable without gradient for floats, an array for integers.
         """
-        return detach(self._pools[name].swap(array(value)))
+        self._taken[name] = detach(self._pools[name].swap(array(value)))
+        return self._taken[name]
+
+    @property
+    def latest(self) -> tuple[dict[str, list], dict[str, Any], dict[str, Any]]:
+        """The latest minibatches of this iteration by stream, noise by name, and values from pools by name."""
+        return self._minibatches, self._values, self._taken
 
     def serialize(self, serializer) -> None:
         """Saves the generators and pools, or sets them to what was saved."""

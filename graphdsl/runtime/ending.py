@@ -47,10 +47,7 @@ class Ending(extension.Extension):
         if self._condition is None:
             return
         self._reported.update({name: float(array(value)) for name, value in trainer.observation.items()})
-        try:
-            self.has_come = self.has_come or bool(self._condition(self._numbers, self._reported))
-        except KeyError:        # something was not reported yet
-            pass
+        self.has_come = self.has_come or self._condition(self._numbers, self._reported)
 
     def serialize(self, serializer) -> None:
         self.has_come = bool(serializer('has_come', self.has_come))

@@ -80,9 +80,15 @@ class Evaluator(extensions.Evaluator):
         else:
             iterator = copy.copy(iterator)
         columns = getattr(getattr(iterator, 'dataset', None), 'columns', None)
-        for batch in iterator:
-            yield batch, columns
+        with self._reading(stream):
+            for batch in iterator:
+                yield batch, columns
 
     def _inputs(self, stream: str, batch: list, columns) -> dict[str, Any]:
         inputs = [i for i in self._program.inputs if i.stream == stream]
-        return dict(zip((i.name for i in inputs), convert_batch(batch, self.converter, self.device, columns, inputs)))
+        with self._reading(stream):
+            values = convert_batch(batch, self.converter, self.device, columns, inputs)
+        return dict(zip((i.name for i in inputs), values))
+
+    def _reading(self, stream: str):
+        return self._program.origin.reading(self._program.inputs, stream, f'a minibatch for `{self._prefix}`')

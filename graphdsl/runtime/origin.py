@@ -6,14 +6,17 @@ import re
 import traceback
 from typing import Dict, Iterable, Mapping, Optional
 
-from graphdsl.diagnostics import Diagnostic, GraphError, Place, Source, Span
-from graphdsl.runtime.data import DataError
+from graphdsl.diagnostics import GraphError, Source, Span
+from graphdsl.runtime.data import Ended
+from graphdsl.runtime.failures import explain, frames_of, is_ours, of_data
 from graphdsl.runtime.settings import Input
 
 _LINE_COMMENT = re.compile(r'  # line \d+$')
 # A loop writes the names of a family as one: f'head[{i}]'.
+_INPUT = re.compile(r"runtime\.Input\('(.*?)'")
 _REPORT = re.compile(r"(?:\*\*\{f)?'(.*?)': ")
 _MODEL = re.compile(r"yield f?'(.*?)', ")
+_OPTIMIZER = re.compile(r"optimizers\[f?'(.*?)'\] = ")
 _INDEX = re.compile(r'\{i[^}]*\}|\d+(?=[^\[\]]*\])')
 
 
@@ -39,45 +42,54 @@ class Origin:
         spans: Span of each line that has one, by its number.
         values: Span of each loss and metric by its name.
         models: Span of each model by its name.
+        optimizers: Span of each optimizer by its name.
     """
 
     def __init__(self, filename: str, source: Source, spans: Mapping[int, Span], values: Mapping[str, Span],
-                 models: Mapping[str, Span]):
+                 models: Mapping[str, Span], optimizers: Mapping[str, Span]):
         self.filename = filename
         self.source = source
         self.spans = spans
         self.values = values
         self.models = models
+        self.optimizers = optimizers
         self._errors = _Errors(self)
 
     @classmethod
     def of_module(cls, filename: str) -> Origin:
         """Makes the origin of a module that runs without its graph file: its lines say where they come from."""
         lines = linecache.getlines(filename)
-        spans, values, models, start = {}, _Names(), _Names(), 0
+        spans, values, models, optimizers, start = {}, _Names(), _Names(), _Names(), 0
         for number, line in enumerate(lines, 1):
             comment = _LINE_COMMENT.search(line.rstrip())
             if comment:
                 code = line.lstrip()
                 spans[number] = Span(start + len(line) - len(code), start + comment.start())
-                for pattern, named in ((_REPORT, values), (_MODEL, models)):
+                for pattern, named in ((_INPUT, values), (_REPORT, values), (_MODEL, models), (_OPTIMIZER, optimizers)):
                     name = pattern.match(code)
                     if name:
                         named[name[1]] = spans[number]
             start += len(line)
-        return cls(filename, Source(''.join(lines), filename), spans, values, models)
+        return cls(filename, Source(''.join(lines), filename), spans, values, models,
+                   optimizers)
 
     def errors(self) -> _Errors:
         """Turns an exception that passes a line of the module into a :class:`GraphError` at its place.
 
-        ``StopIteration`` passes unchanged: it is how an iterator says that it has come to its end.
+        Where a stream has come to its end, the error is a ``StopIteration`` too. Mistakes of our own pass unchanged.
         """
         return self._errors
 
-    def error_of_stream(self, error: DataError, inputs: Iterable[Input], stream: str) -> GraphError:
-        """Returns what is wrong with the data of a stream, at the first of its inputs."""
+    def reading(self, inputs: Iterable[Input], stream: str, what: str) -> _Reading:
+        """Turns an exception into a :class:`GraphError` at the first input of a stream.
+
+        Args:
+            inputs: All inputs.
+            stream (str): Name of the stream that is read.
+            what (str): What is read, in a few words.
+        """
         span = next((self.values[i.name] for i in inputs if i.stream == stream and i.name in self.values), Span(0, 0))
-        return GraphError([Diagnostic('G505', error.message, span, help=error.help)], self.source)
+        return _Reading(self, span, what)
 
     def span_of_call(self) -> Optional[Span]:
         """Returns the place of the innermost line of the module that is running."""
@@ -85,18 +97,9 @@ class Origin:
                   if frame.filename == self.filename and frame.lineno in self.spans]
         return self.spans[frames[-1]] if frames else None
 
-    def explain(self, error: Exception) -> Diagnostic | None:
-        """Returns the diagnostic of an exception, or None if it does not come from the module."""
-        frames = [frame.lineno for frame in traceback.extract_tb(error.__traceback__)
-                  if frame.filename == self.filename and frame.lineno in self.spans]
-        if not frames:
-            return None
-        *callers, last = (self.spans[line] for line in frames)
-        places = tuple(Place(span, 'called from here') for span in dict.fromkeys(callers) if span != last)
-        if isinstance(error, DataError):
-            return Diagnostic('G505', error.message, last, places=places, help=error.help)
-        return Diagnostic('G701', f'{type(error).__name__} while running this', last, reason=_summary(error),
-                          places=places)
+
+class EndOfData(GraphError, StopIteration):
+    """Raised where a stream has no further minibatch, also for who waits for an iterator's end."""
 
 
 class _Errors:
@@ -109,12 +112,30 @@ class _Errors:
         pass
 
     def __exit__(self, kind, error, traceback) -> None:
-        if isinstance(error, Exception) and not isinstance(error, (GraphError, StopIteration)):
-            diagnostic = self._origin.explain(error)
+        # A function that ends the program would end it as if all were fine.
+        if isinstance(error, (Exception, SystemExit)) and not isinstance(error, GraphError):
+            diagnostic = explain(error, self._origin)
             if diagnostic is not None:
-                raise GraphError([diagnostic], self._origin.source) from error
+                raise _error(error)([diagnostic], self._origin.source) from error
 
 
-def _summary(error: Exception) -> str:
-    """Returns an exception's message on one line."""
-    return '; '.join(line.strip() for line in str(error).splitlines() if line.strip())
+class _Reading:
+    """The context of :meth:`Origin.reading`."""
+
+    def __init__(self, origin: Origin, span: Span, what: str):
+        self._origin = origin
+        self._span = span
+        self._what = what
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, kind, error, traceback) -> None:
+        if isinstance(error, (Exception, SystemExit)) and not isinstance(error, GraphError):
+            frames = frames_of(error)[1:]
+            if not is_ours(error, frames):
+                raise GraphError([of_data(error, self._span, frames, self._what)], self._origin.source) from error
+
+
+def _error(error: BaseException) -> type[GraphError]:
+    return EndOfData if isinstance(error, Ended) else GraphError

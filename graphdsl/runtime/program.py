@@ -48,18 +48,21 @@ class Program:
         self.origin = origin
         self.name = module['NAME']
         self.inputs = module['INPUTS']
+        self.losses = tuple(module['LOSSES'])
         self.noises = module.get('NOISES', ())
         self.pools = module.get('POOLS', {})
         self.settings = module['TRAIN']
         self.streams = self.settings.streams or list(dict.fromkeys(i.stream for i in self.inputs)) or ['main']
-        self.stop = module.get('stop')
+        self._stop = module.get('stop')
         self.make_update_core = module['make_update_core']
         self._make_datasets = module.get('make_datasets')
         self._states = module.get('STATES', {})
         self.numbers: dict[str, Any] = Numbers(iteration=0, epoch=0, progress=0.0, **self._states)
         with origin.errors():
             self.warnings: tuple[Diagnostic, ...] = ()
-            self.models = initialize(module, self._try_out(module))
+            # What zeros lead to is no matter.
+            with numpy.errstate(all='ignore'):
+                self.models = initialize(module, self._try_out(module))
             self.evaluations: Functions = module['make_evaluations'](self.models, self.numbers)
             self._predictions: Functions = module['make_predictions'](self.models, self.numbers)
             self.optimizers = module['make_optimizers'](self.models)
@@ -68,6 +71,18 @@ class Program:
         def compute(models: Mapping[str, chainer.Link]) -> None:
             self.warnings = try_out(module, models, self.origin)
         return compute
+
+    @property
+    def stop(self) -> Optional[Callable[[Mapping[str, Any], Mapping[str, float]], bool]]:
+        """The condition under which a run ends early, of numbers and of what was reported last; None for none."""
+        return self._has_ended if self._stop is not None else None
+
+    def _has_ended(self, numbers: Mapping[str, Any], reported: Mapping[str, float]) -> bool:
+        with self.origin.errors():
+            try:
+                return bool(self._stop(numbers, reported))
+            except KeyError:        # something was not reported yet
+                return False
 
     def evaluate(self, batch: Mapping[str, Any]) -> dict[str, Any]:
         """Computes losses and metrics of a minibatch, in the mode that Chainer's configuration says.
@@ -149,7 +164,7 @@ class Program:
 
     def updater(self, iterator, optimizers: Optional[Mapping[str, chainer.Optimizer]] = None,
                 converter=convert.concat_examples, device=None, input_device=None, seed: Optional[int] = None,
-                length: Optional[tuple[int, str]] = None) -> Updater:
+                length: Optional[tuple[int, str]] = None, nan_check: bool = True) -> Updater:
         """Makes the updater, a :class:`chainer.training.updaters.StandardUpdater`.
 
         Args:
@@ -161,12 +176,13 @@ class Program:
             input_device: Where minibatches go, if elsewhere.
             seed: Of noise and pools; None takes the file's.
             length: Of the run, which `progress` is a share of; None takes the file's.
+            nan_check: Whether losses and gradients that are not finite end the run, before they move a weight.
         """
         optimizers = self.optimizers if optimizers is None else optimizers
         if set(optimizers) != set(self.optimizers):
             raise ValueError(f'optimizers are needed for {list(self.optimizers)}, and given for {list(optimizers)}')
         return Updater(self, iterator, optimizers, converter, device, input_device,
-                       self.settings.seed if seed is None else seed, length or self.settings.length)
+                       self.settings.seed if seed is None else seed, length or self.settings.length, nan_check)
 
     def evaluator(self, iterator, prefix: str = 'validation', converter=convert.concat_examples,
                   device=None, seed: Optional[int] = None) -> Evaluator:

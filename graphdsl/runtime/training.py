@@ -1,7 +1,7 @@
 """Training on a graph's own data: the Trainer, and the command line of a generated module."""
 from __future__ import annotations
 
-import sys
+import warnings
 from pathlib import Path
 from typing import Any, Callable, Mapping, Optional
 
@@ -9,16 +9,17 @@ from chainer.dataset import Iterator
 from chainer.iterators import SerialIterator
 from chainer.training import Trainer, extensions
 
-from graphdsl.diagnostics import GraphError
+from graphdsl.options import RunError
 from graphdsl.runtime.data import DataError
 from graphdsl.runtime.ending import BEFORE_EVALUATION, AtEnd, Ending, IntervalAndEnd
 from graphdsl.runtime.progress import PrintProgress, final_report
+from graphdsl.runtime.origin import Origin
 from graphdsl.runtime.program import Program
 from graphdsl.runtime.seeds import SeededOrder, set_seed
 
 
 def make_trainer(program: Program, out: str, length: Optional[tuple[int, str]] = None, device=None,
-                 seed: Optional[int] = None, progress: bool = True) -> Trainer:
+                 seed: Optional[int] = None, progress: bool = True, nan_check: bool = True) -> Trainer:
     """Makes a Trainer with a log, an evaluation of every test set, and snapshots.
 
     Args:
@@ -28,26 +29,27 @@ def make_trainer(program: Program, out: str, length: Optional[tuple[int, str]] =
         device: Where to train.
         seed: Of the order of examples; None takes the file's.
         progress: Whether to print a line for every entry of the log.
+        nan_check: Whether losses and gradients that are not finite end the run.
 
     Raises:
         GraphError: If the data cannot be read.
-        ValueError: If the file has no data or does not say how long to train, and neither does the caller.
+        RunError: If the file has no data or does not say how long to train, and neither does the caller.
     """
     settings = program.settings
     length = length or settings.length
     if length is None:
-        raise ValueError('the length of the run is not given: write `epochs 20` in `train`, or pass it')
+        raise RunError('the length of the run is not given: write `epochs 20` in `train`, or pass it')
     if length[1] == 'epoch' and not settings.counts_epochs:
-        raise ValueError(f'no step draws from {program.streams[0]!r}, and an epoch would never end: '
+        raise RunError(f'no step draws from {program.streams[0]!r}, and an epoch would never end: '
                          'give a number of iterations')
     datasets = program.datasets()
     if not datasets:
-        raise ValueError('the graph has no data block: make a Trainer of your own with `updater(iterator)`')
+        raise RunError('the graph has no data block: make a Trainer of your own with `updater(iterator)`')
     seed = settings.seed if seed is None else seed
     batch = {name: settings.batches.get(name, settings.batch) for name in datasets}
     iterators = {name: _training_iterator(program, name, entries['train'], batch[name], SeededOrder(seed, name))
                  for name, entries in datasets.items()}
-    updater = program.updater(iterators, device=device, seed=seed, length=length)
+    updater = program.updater(iterators, device=device, seed=seed, length=length, nan_check=nan_check)
     ending = Ending(program.stop, program.numbers, settings.stall, settings.evaluate)
     trainer = Trainer(updater, AtEnd(length, ending), out)
 
@@ -73,14 +75,12 @@ def make_trainer(program: Program, out: str, length: Optional[tuple[int, str]] =
 
 def _training_iterator(program: Program, stream: str, dataset: Any, batch: int, order: SeededOrder) -> Iterator:
     """Makes an iterator whose minibatches are full."""
-    try:
+    with program.origin.reading(program.inputs, stream, 'the training data'):
         if hasattr(dataset, 'iterator'):
             return dataset.iterator(batch, True)
         if len(dataset) < batch:
             raise DataError(f'the training data has {len(dataset)} examples, and a minibatch takes {batch}',
                             'say a smaller `batch` in `train`, or in the data block')
-    except DataError as error:
-        raise program.origin.error_of_stream(error, program.inputs, stream) from None
     return SerialIterator(dataset, batch, order_sampler=order)
 
 
@@ -91,20 +91,24 @@ def _test_iterator(dataset: Any, batch: int) -> Iterator:
 
 
 def train(make_program: Callable[[], Program], seed: Optional[int], default_seed: int, out: str,
-          **options: Any) -> None:
+          nan_check: bool = True, **options: Any) -> None:
     """Seeds, makes a program, trains it and prints what it came to.
 
     Args:
         make_program: Makes it; its initial weights are drawn here.
         seed: Of the whole run; None takes ``default_seed``, the file's.
         default_seed: As said.
-        out: Folder of the results.
+        nan_check: As of :func:`make_trainer`.
         options: Those of :func:`make_trainer`.
     """
     set_seed(default_seed if seed is None else seed)
     program = make_program()
-    trainer = make_trainer(program, out, seed=seed, **options)
-    trainer.run(show_loop_exception_msg=False)
+    trainer = make_trainer(program, out, seed=seed, nan_check=nan_check, **options)
+    with warnings.catch_warnings():
+        if nan_check:
+            # The check says more of what matters, and with its place. Without it these warnings are all there is.
+            warnings.filterwarnings('ignore', '.* encountered in ', RuntimeWarning)
+        trainer.run(show_loop_exception_msg=False)
     print(final_report(trainer.get_extension('LogReport').log, Path(out)))
 
 
@@ -116,20 +120,17 @@ def main(module: Mapping[str, Any]) -> None:
     """
     import click
 
+    from graphdsl.cli.showing import show_error
+    from graphdsl.ends import exit_status, traceback_option
     from graphdsl.options import checked_device, length_of, run_options, writing_to
 
     @click.command(help=f'Trains {module["NAME"]}.')
     @run_options
-    def command(epochs, iterations, out, seed, device):
-        from graphdsl.runtime.origin import Origin
-        try:
-            with writing_to(out):
-                train(lambda: Program(module, Origin.of_module(module['__file__'])), seed, module['TRAIN'].seed, out,
-                      length=length_of(epochs, iterations), device=checked_device(device))
-        except GraphError as error:
-            print(error, file=sys.stderr)
-            sys.exit(1)
-        except ValueError as error:
-            raise click.UsageError(str(error)) from None
+    @traceback_option
+    @click.pass_context
+    def command(context, epochs, iterations, out, seed, device, nan_check):
+        with exit_status(context, show_error), writing_to(out):
+            train(lambda: Program(module, Origin.of_module(module['__file__'])), seed, module['TRAIN'].seed, out,
+                  length=length_of(epochs, iterations), device=checked_device(device), nan_check=nan_check)
 
     command()

@@ -11,6 +11,7 @@ from graphdsl.diagnostics import Diagnostic, GraphError, Place, Span, in_order
 from graphdsl.runtime import stateful
 from graphdsl.runtime.batches import examples
 from graphdsl.runtime.draws import ZeroDraws
+from graphdsl.runtime.finite import unchecked
 from graphdsl.runtime.origin import Origin
 
 
@@ -157,7 +158,7 @@ def _iterate(module: Mapping[str, Any], models: Mapping[str, chainer.Link],
     draws = ZeroDraws(columns, batch, module.get('NOISES', ()))
     for model in models.values():
         stateful.reset(model)
-    update_core = module['make_update_core'](draws, models, optimizers, numbers)
+    update_core = module['make_update_core'](draws, models, optimizers, numbers, unchecked)
     with chainer.Reporter().scope({}), _on_zeros():
         update_core()
 

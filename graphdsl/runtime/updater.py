@@ -9,7 +9,10 @@ from chainer.training import StandardUpdater
 
 from graphdsl.runtime import stateful
 from graphdsl.runtime.batches import convert_batch
+from graphdsl.runtime.data import Ended
 from graphdsl.runtime.draws import Draws
+from graphdsl.runtime.finite import FiniteCheck, NonFinite, unchecked
+from graphdsl.runtime.nonfinite import explain_non_finite
 from graphdsl.runtime.random_state import serialize_global, serialize_random_state
 from graphdsl.runtime.seeds import SeededOrder
 
@@ -27,6 +30,7 @@ class Updater(StandardUpdater):
         input_device: Likewise.
         seed (int): Of noise and pools.
         length (tuple): Of the run, such as ``(20, 'epoch')``; only `progress` needs it.
+        nan_check (bool): Whether losses and gradients that are not finite end the run, before they move a weight.
 
     Attributes:
         update_core: Does one iteration: draws, computes, differentiates, updates.
@@ -34,7 +38,7 @@ class Updater(StandardUpdater):
 
     def __init__(self, program, iterator, optimizers: Mapping[str, chainer.Optimizer],
                  converter=convert.concat_examples, device=None, input_device=None, seed: int = 0,
-                 length: Optional[tuple[int, str]] = None):
+                 length: Optional[tuple[int, str]] = None, nan_check: bool = True):
         self._streams = program.streams
         if not isinstance(iterator, Mapping):
             iterator = {'main': iterator}
@@ -50,9 +54,12 @@ class Updater(StandardUpdater):
                 model.to_device(self.device)
         self._program = program
         self._length = length
+        self._drawn = dict.fromkeys(self._streams, 0)
         self._inputs = {name: [i for i in program.inputs if i.stream == name] for name in self._streams}
         self._draws = Draws(self._minibatch, self._batch_size, program.noises, seed, self.input_device, program.pools)
-        self.update_core = program.make_update_core(self._draws, self._models, self._optimizers, program.numbers)
+        check = FiniteCheck(self._optimizers) if nan_check else unchecked
+        self.update_core = program.make_update_core(self._draws, self._models, self._optimizers, program.numbers,
+                                                    check)
 
     def get_iterator(self, name: str):
         """Returns an iterator by the name of its stream; ``'main'`` is the first stream's."""
@@ -68,7 +75,12 @@ class Updater(StandardUpdater):
         """Draws the next minibatch of a stream: a value for each of its inputs, in order."""
         iterator = self.get_iterator(stream)
         columns = getattr(getattr(iterator, 'dataset', None), 'columns', None)
-        return convert_batch(iterator.next(), self.converter, self.input_device, columns, self._inputs[stream])
+        try:
+            batch = iterator.next()
+        except StopIteration as error:
+            raise Ended(stream, self._drawn[stream]) from error
+        self._drawn[stream] += 1
+        return convert_batch(batch, self.converter, self.input_device, columns, self._inputs[stream])
 
     def _batch_size(self, stream: str) -> int:
         size = getattr(self.get_iterator(stream), 'batch_size', None)
@@ -89,7 +101,11 @@ class Updater(StandardUpdater):
         else:
             numbers.pop('progress', None)
         with self._program.origin.errors():
-            self.update_core()
+            try:
+                self.update_core()
+            except NonFinite as error:
+                raise explain_non_finite(error, self._program, self._draws, self._optimizers, self.iteration,
+                                         epoch) from error
         # An epoch may end within an iteration of several minibatches.
         if self.epoch > epoch and self.auto_new_epoch:
             for optimizer in self._optimizers.values():

@@ -15,7 +15,7 @@ state alone. What its user got wrong is a :class:`DataError`.
 from graphdsl.runtime.data.chainer_sets import (cifar10, cifar100, fashion_mnist, kuzushiji_mnist, mnist,
                                                 ptb_words, svhn)
 from graphdsl.runtime.data.columns import Columns
-from graphdsl.runtime.data.errors import DataError
+from graphdsl.runtime.data.errors import DataError, Ended
 from graphdsl.runtime.data.files import images, text
 from graphdsl.runtime.data.sequence import SequenceIterator, sequence
 from graphdsl.runtime.data.sklearn_sets import breast_cancer, diabetes, digits, iris, wine
@@ -30,4 +30,4 @@ SOURCES = {source.__name__: source for source in (
 #: the file's folder and the path. The first path may come without its name, as the first argument.
 PATH_ARGUMENTS = {'npz': ('path',), 'csv': ('path', 'like'), 'images': ('path', 'like'), 'text': ('path', 'like')}
 
-__all__ = ['Columns', 'DataError', 'PATH_ARGUMENTS', 'SOURCES', 'SequenceIterator', 'sequence', *SOURCES]
+__all__ = ['Columns', 'DataError', 'Ended', 'PATH_ARGUMENTS', 'SOURCES', 'SequenceIterator', 'sequence', *SOURCES]

@@ -23,6 +23,20 @@ class DataError(Exception):
         return f'{self.message}; {self.help}' if self.help else self.message
 
 
+class Ended(StopIteration):
+    """Raised where a stream has no further minibatch.
+
+    Args:
+        stream (str): Its name.
+        minibatches (int): How many there were.
+    """
+
+    def __init__(self, stream: str, minibatches: int):
+        self.stream = stream
+        self.minibatches = minibatches
+        super().__init__(f'{stream} gave {minibatches} minibatches')
+
+
 @contextlib.contextmanager
 def reading(path: str | os.PathLike) -> Iterator[None]:
     """Turns what the operating system says about a file into a :class:`DataError`."""
