@@ -14,7 +14,9 @@ import click
 
 from graphdsl import __version__
 from graphdsl.diagnostics import Diagnostic, GraphError, Source, Span, render
-from graphdsl.options import PASS_NAMES, checked_device, length_of, run_options, writing_to
+from graphdsl.guard import guarded
+from graphdsl.limits import Limits, with_room
+from graphdsl.options import PASS_NAMES, checked_device, length_of, limit_option, run_options, writing_to
 
 _COLORS: dict[str, dict[str, Any]] = {
     'error': {'fg': 'red', 'bold': True}, 'warning': {'fg': 'yellow', 'bold': True},
@@ -57,15 +59,19 @@ def _status(diagnostics: Iterable[Diagnostic]) -> int:
     return 2 if {d.code for d in diagnostics if d.severity == 'error'} <= _OF_THE_COMMAND_LINE else 1
 
 
-def show(diagnostics: Iterable[Diagnostic], source: Source) -> None:
-    """Prints diagnostics, in colour on a terminal."""
+def show(diagnostics: Iterable[Diagnostic], source: Source, limits: Limits = Limits()) -> None:
+    """Prints diagnostics, in colour on a terminal, and no more than the limit says."""
     colored = sys.stderr.isatty() and 'NO_COLOR' not in os.environ
 
     def style(text: str, role: str) -> str:
         return click.style(text, **_COLORS[role]) if colored else text
 
-    for diagnostic in diagnostics:
+    diagnostics = list(diagnostics)
+    for diagnostic in diagnostics[:limits.errors]:
         click.echo(render(diagnostic, source, style) + '\n', err=True)
+    if len(diagnostics) > limits.errors:
+        click.echo(f'{len(diagnostics) - limits.errors:,} more are not shown; `--limit errors={len(diagnostics)}` shows '
+                   'all\n', err=True)
 
 
 _file = click.argument('file', type=click.Path())
@@ -100,13 +106,14 @@ def _assignments(context: click.Context, parameter: click.Parameter, values: Ite
 @_set_option
 @_allow_option
 @_pass_option
+@limit_option
 @click.option('--run', is_flag=True, help='Train the graph instead of printing its module.')
 @click.option('-o', 'target', type=click.Path(dir_okay=False), help='Write to this file.')
 @click.option('--emit', type=click.Choice(['tree', 'graph', 'plan', 'python']), default='python', show_default=True,
               help='What to print.')
 @run_options
 def compile_command(file: str, params: dict[str, str], allow_imports: tuple[str, ...], no_passes: tuple[str, ...],
-                    run: bool, target: Optional[str], emit: str, epochs: Optional[int], iterations: Optional[int],
+                    limits: Limits, run: bool, target: Optional[str], emit: str, epochs: Optional[int], iterations: Optional[int],
                     out: str, seed: Optional[int], device: str) -> None:
     """Compiles FILE to a Python module; trains it with --run."""
     from graphdsl.driver import phase, read, translate
@@ -114,16 +121,18 @@ def compile_command(file: str, params: dict[str, str], allow_imports: tuple[str,
     if run and (target is not None or emit != 'python'):
         raise click.UsageError('--run goes with neither -o nor --emit')
     folder = os.path.dirname(os.path.abspath(file))
-    source = read(file)
+    source = read(file, limits)
     if not run:
-        text = phase(source, emit, params, folder, allow_imports, no_passes)
+        with guarded(limits, source):
+            text = phase(source, emit, params, folder, allow_imports, no_passes, limits)
         if target is None:
             click.echo(text, nl=False)
         else:
             _write(Path(target), text)
         return
-    compilation = translate(source, params, folder=folder, allow_imports=allow_imports, no_passes=no_passes)
-    show(compilation.warnings, source)
+    with guarded(limits, source):
+        compilation = translate(source, params, {}, folder, allow_imports, no_passes, limits)
+    show(compilation.warnings, source, limits)
     _train(compilation, length_of(epochs, iterations), out, seed, device)
 
 
@@ -140,8 +149,9 @@ def _train(compilation, length, out: str, seed: Optional[int], device: str) -> N
         raise click.UsageError('the file does not say how long to train: give --epochs or --iterations')
 
     def compiled() -> CompiledGraph:
-        program = CompiledGraph(compilation)
-        show(program.warnings[len(compilation.warnings):], compilation.source)
+        with guarded(compilation.limits, compilation.source):
+            program = CompiledGraph(compilation)
+        show(program.warnings[len(compilation.warnings):], compilation.source, compilation.limits)
         return program
 
     with writing_to(out):
@@ -154,9 +164,10 @@ def _train(compilation, length, out: str, seed: Optional[int], device: str) -> N
 @_set_option
 @_allow_option
 @_pass_option
+@limit_option
 @click.option('--json', 'as_json', is_flag=True, help='Print it for other programs.')
 def plan_command(file: str, params: dict[str, str], allow_imports: tuple[str, ...], no_passes: tuple[str, ...],
-                 as_json: bool) -> None:
+                 limits: Limits, as_json: bool) -> None:
     """Shows what an iteration of FILE computes, differentiates and updates."""
     import json
 
@@ -164,10 +175,11 @@ def plan_command(file: str, params: dict[str, str], allow_imports: tuple[str, ..
     from graphdsl.driver import read, translate
     from graphdsl.tools import plan_table
 
-    source = read(file)
+    source = read(file, limits)
     folder = os.path.dirname(os.path.abspath(file))
-    graph = CompiledGraph(translate(source, params, folder=folder, allow_imports=allow_imports, no_passes=no_passes))
-    show(graph.warnings, source)
+    with guarded(limits, source):
+        graph = CompiledGraph(translate(source, params, {}, folder, allow_imports, no_passes, limits))
+    show(graph.warnings, source, limits)
     click.echo(json.dumps(plan_table.as_dict(graph), indent=2) if as_json else plan_table.render(graph), nl=as_json)
 
 
@@ -175,19 +187,23 @@ def plan_command(file: str, params: dict[str, str], allow_imports: tuple[str, ..
 @_files
 @_set_option
 @_allow_option
-def check_command(files: tuple[str, ...], params: dict[str, str], allow_imports: tuple[str, ...]) -> None:
+@limit_option
+def check_command(files: tuple[str, ...], params: dict[str, str], allow_imports: tuple[str, ...],
+                  limits: Limits) -> None:
     """Checks FILES and shows all that is wrong with them."""
     from graphdsl.driver import read, translate
 
     wrong: list[Diagnostic] = []
     for file in files:
         try:
-            source = read(file)
+            source = read(file, limits)
             folder = os.path.dirname(os.path.abspath(file))
-            show(translate(source, params, folder=folder, allow_imports=allow_imports).warnings, source)
+            with guarded(limits, source):
+                warnings = translate(source, params, {}, folder, allow_imports, limits=limits).warnings
+            show(warnings, source, limits)
         except GraphError as error:
             wrong += error.diagnostics
-            show(error.diagnostics, error.source)
+            show(error.diagnostics, error.source, limits)
     if wrong:
         sys.exit(_status(wrong))
     click.echo(f'{len(files)} file{"s are" if len(files) > 1 else " is"} fine')
@@ -195,9 +211,10 @@ def check_command(files: tuple[str, ...], params: dict[str, str], allow_imports:
 
 @main.command()
 @_files
+@limit_option
 @click.option('--check', 'check_only', is_flag=True, help='Change nothing; exit with 1 if a file would change.')
 @click.option('--diff', is_flag=True, help='Change nothing; show what would change.')
-def fmt(files: tuple[str, ...], check_only: bool, diff: bool) -> None:
+def fmt(files: tuple[str, ...], limits: Limits, check_only: bool, diff: bool) -> None:
     """Writes FILES in the canonical layout."""
     from graphdsl.driver import read
     from graphdsl.syntax.format import format_source
@@ -205,11 +222,12 @@ def fmt(files: tuple[str, ...], check_only: bool, diff: bool) -> None:
     failed = changed = False
     for file in files:
         try:
-            source = read(file)
-            text = format_source(source)
+            source = read(file, limits)
+            with guarded(limits, source):
+                text = with_room(limits, format_source, source, limits)
         except GraphError as error:
             failed = True
-            show(error.diagnostics, error.source)
+            show(error.diagnostics, error.source, limits)
             continue
         if text == source.text:
             continue

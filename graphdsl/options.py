@@ -2,9 +2,11 @@
 from __future__ import annotations
 
 import contextlib
-from typing import Callable, Iterator, Optional
+from typing import Callable, Iterable, Iterator, Optional
 
 import click
+
+from graphdsl.limits import Limits, descriptions
 
 #: The optimisations of :mod:`graphdsl.plan.passes`, which is not imported before it is needed.
 PASS_NAMES = ('joint', 'routing', 'reuse', 'cut', 'stacking')
@@ -24,6 +26,28 @@ def run_options(command: Callable) -> Callable:
     for option in reversed(_OPTIONS):
         command = option(command)
     return command
+
+
+def limit_option(command: Callable) -> Callable:
+    """Adds the option that raises and lowers limits; the command gets ``limits``."""
+    names = ', '.join(f'{name} ({getattr(Limits(), name):,})' for name in descriptions())
+    return click.option('--limit', 'limits', metavar='NAME=NUMBER', multiple=True, callback=_limits,
+                        help=f'Set what the file may come to; may be given several times. There are {names}.')(command)
+
+
+def _limits(context: click.Context, parameter: click.Parameter, values: Iterable[str]) -> Limits:
+    given: dict[str, int] = {}
+    for value in values:
+        name, sign, number = value.partition('=')
+        digits = number.strip().replace('_', '')
+        if not (sign and digits.isdecimal() and digits.isascii() and len(digits) <= 20):
+            raise click.BadParameter(f'{value!r} is not of the form NAME=NUMBER; there are '
+                                     + ', '.join(descriptions()))
+        given[name.strip()] = int(digits)
+    try:
+        return Limits.of(given)
+    except ValueError as error:
+        raise click.BadParameter(str(error)) from None
 
 
 def length_of(epochs: Optional[int], iterations: Optional[int]) -> Optional[tuple[int, str]]:

@@ -9,6 +9,7 @@ from typing import Dict, Iterable, Mapping, Optional
 from graphdsl.diagnostics import Diagnostic, GraphError, Place, Source, Span
 from graphdsl.runtime.data import DataError
 from graphdsl.runtime.settings import Input
+from graphdsl.runtime.sizes import LimitError
 
 _LINE_COMMENT = re.compile(r'  # line \d+$')
 # A loop writes the names of a family as one: f'head[{i}]'.
@@ -89,6 +90,9 @@ class Origin:
         """Returns the diagnostic of an exception, or None if it does not come from the module."""
         frames = [frame.lineno for frame in traceback.extract_tb(error.__traceback__)
                   if frame.filename == self.filename and frame.lineno in self.spans]
+        if isinstance(error, LimitError):
+            return Diagnostic(error.code, error.message, self.spans[frames[-1]] if frames else Span(0, 0),
+                              help=error.help)
         if not frames:
             return None
         *callers, last = (self.spans[line] for line in frames)
