@@ -74,9 +74,23 @@ def _translate(source: Source, params: Mapping[str, Any], bind: Mapping[str, Any
                                          limits)
     if graph is None:
         raise GraphError(diagnostics, source)
-    update_plan = optimized(plan(graph), frozenset(no_passes))
+    first_plan = plan(graph)
+    _check_steps(first_plan, source, limits)
+    update_plan = optimized(first_plan, frozenset(no_passes))
     module = emit(update_plan, source, bind, folder)
     return Compilation(source, tree, graph, update_plan, module, imported, diagnostics, limits)
+
+
+def _check_steps(plan: Any, source: Source, limits: Limits) -> None:
+    """Refuses a plan whose steps together compute more than is planned in short time."""
+    total, spans = 0, {step.name: step.span for step in plan.graph.steps}
+    for step in plan.steps:
+        total += len(step.forward)
+        if total > limits.calls:
+            wrong = mistake('G041', f'the steps compute more than {limits.calls:,} values in an iteration',
+                            spans.get(step.name, Span(0, 0)),
+                            reason=f'{total:,} up to this step', help=limits.advice('calls', total))
+            raise GraphError([wrong.diagnostic], source)
 
 
 def read(path: Union[str, os.PathLike], limits: Limits = Limits()) -> Source:

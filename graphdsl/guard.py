@@ -32,17 +32,17 @@ def guarded(limits: Limits, source: Source) -> Iterator[None]:
         with _time(limits.seconds), _memory(limits.memory * 2 ** 20):
             yield
     except _TooLong:
-        raise _error('G038', f'this takes more than {limits.seconds:,} s of processor time', limits.advice('seconds'),
+        raise _error('G038', f'takes more than {limits.seconds:,} s of processor time', limits.advice('seconds'),
                      source) from None
     except MemoryError:
-        raise _error('G036', f'this takes more than {limits.memory:,} MB of memory', limits.advice('memory'),
+        raise _error('G036', f'takes more than {limits.memory:,} MB of memory', limits.advice('memory'),
                      source) from None
     except RecursionError:
-        raise _error('G009', 'this is nested too deeply', 'give parts of it names', source) from None
+        raise _error('G009', 'is nested too deeply', 'give parts of it names', source) from None
 
 
-def _error(code: str, message: str, help: str, source: Source) -> GraphError:
-    return GraphError([Diagnostic(code, message, Span(0, 0), help=help)], source)
+def _error(code: str, problem: str, help: str, source: Source) -> GraphError:
+    return GraphError([Diagnostic(code, f'{source.name} {problem}', Span(0, 0), help=help)], Source('', source.name))
 
 
 @contextlib.contextmanager

@@ -36,12 +36,12 @@ class Limits:
     The last three hold for the command line only.
     """
 
-    file_size: int = _limit(1_000_000, 'bytes of the file')
+    file_size: int = _limit(500_000, 'bytes of the file')
     depth: int = _limit(100, 'levels of nesting', 1000, 'Python cannot read what is nested more deeply')
     blocks: int = _limit(40, 'blocks in each other', 1000, 'Python cannot read what is nested more deeply')
     statements: int = _limit(20_000, 'unrolled statements')
     expressions: int = _limit(100_000, 'parts of expressions, in all turns of loops')
-    calls: int = _limit(20_000, 'calls of links and functions in an iteration')
+    calls: int = _limit(10_000, 'calls of links and functions in an iteration')
     bits: int = _limit(4096, 'bits of an integer', 14_000, 'Python does not write longer integers')
     elements: int = _limit(100_000, 'elements of a computed list or string')
     examples: int = _limit(50_000_000, 'elements of inputs and noises, for two examples')

@@ -106,6 +106,9 @@ class Expressions:
             span = node.items[0]
             first = self.integer(span.start, 'an index', least=0)
             last = self.integer(span.stop, 'an index', least=0)
+            if last - first > self.limits.statements:
+                raise mistake('G209', f'this binds more than {self.limits.statements:,} results', span.span,
+                              help=self.limits.advice('statements', last - first))
             self.scope.work.add_statements(max(last - first, 0), span.span)
             base = allowed(node.base)
             return [Key(base, (i,)) for i in range(first, last)]
