@@ -70,8 +70,8 @@ def show(diagnostics: Iterable[Diagnostic], source: Source, limits: Limits = Lim
     for diagnostic in diagnostics[:limits.errors]:
         click.echo(render(diagnostic, source, style) + '\n', err=True)
     if len(diagnostics) > limits.errors:
-        click.echo(f'{len(diagnostics) - limits.errors:,} more are not shown; `--limit errors={len(diagnostics)}` shows '
-                   'all\n', err=True)
+        click.echo(f'{len(diagnostics) - limits.errors:,} more are not shown; '
+                   f'`--limit errors={len(diagnostics)}` shows all\n', err=True)
 
 
 _file = click.argument('file', type=click.Path())
@@ -113,8 +113,8 @@ def _assignments(context: click.Context, parameter: click.Parameter, values: Ite
               help='What to print.')
 @run_options
 def compile_command(file: str, params: dict[str, str], allow_imports: tuple[str, ...], no_passes: tuple[str, ...],
-                    limits: Limits, run: bool, target: Optional[str], emit: str, epochs: Optional[int], iterations: Optional[int],
-                    out: str, seed: Optional[int], device: str) -> None:
+                    limits: Limits, run: bool, target: Optional[str], emit: str, epochs: Optional[int],
+                    iterations: Optional[int], out: str, seed: Optional[int], device: str) -> None:
     """Compiles FILE to a Python module; trains it with --run."""
     from graphdsl.driver import phase, read, translate
 

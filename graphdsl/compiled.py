@@ -17,6 +17,7 @@ from graphdsl.runtime.counting import Nodes, count_nodes
 from graphdsl.runtime.origin import Origin
 from graphdsl.runtime.program import Program
 from graphdsl.runtime.seeds import generators_of_its_own
+from graphdsl.runtime.snapshots import load_snapshot  # noqa: F401 (public, as `graphdsl.load_snapshot`)
 
 _numbers = itertools.count(1)
 
