@@ -84,7 +84,7 @@ def test_a_snapshot_is_loaded_as_by_chainer(tmp_path):
         load_into(tmp_path / 'snapshot.npz', loaded)
         assert loaded.updater.iteration == 3
         serializer = chainer.serializers.DictionarySerializer()
-        serializer.save(loaded)
+        serializer.save(loaded.updater)
         found.append(serializer.target)
     chainers, ours = found
     assert chainers.keys() == ours.keys()
