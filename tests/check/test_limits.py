@@ -200,9 +200,10 @@ def test_small_files_take_little_work(more):
 
 @pytest.mark.parametrize('text', [
     '\r\n' * 200_000, '\n#' * 200_000, '\n \t' * 130_000, ';' * 9000, '#' + 'x' * 490_000, '\n' * 100_000 + '$',
-    ' \n' * 100_000 + '-> x', 'x ' + '#\n' * 100_000 + '-> m -> q', '"' * 100_001, 'param p = "' + 'a\\\\' * 100_000,
-    '$' * 400_000, '\0' * 400_000, 'a' * 400_000, 'y = [' * 20_000, '(' * 300_000, '1_' * 200_000, '1e' + '9' * 400_000,
-    'param p = "' + r'\n' * 200_000 + '"', 'output ' + 'ab' * 100_000, ';'.join(f'output o{i} = u{i}' for i in range(9000)),
+    ' \n' * 100_000 + '-> x', 'x ' + '#\n' * 100_000 + '-> m -> q', '"' * 100_001,
+    'param p = "' + 'a\\\\' * 100_000, '$' * 400_000, '\0' * 400_000, 'a' * 400_000, 'y = [' * 20_000, '(' * 300_000, '1_' * 200_000, '1e' + '9' * 400_000,
+    'param p = "' + r'\n' * 200_000 + '"', 'output ' + 'ab' * 100_000,
+    ';'.join(f'output o{i} = u{i}' for i in range(9000)),
 ], ids=range(20))
 def test_text_is_read_in_little_time(text):
     """Regular expressions go over it once, messages show a part of it. The limit is generous: it takes seconds."""
