@@ -169,9 +169,7 @@ def test_a_raised_limit_of_depth_holds(more):
 # Small files that took long, or much memory: each is refused, or done, after little work.
 SMALL = {
     'selections': 'for i in 0..3000 { v[i] = y * i; loss b[i] = mean(sum(v[*])) }',
-    'parts of families': 'for i in 0..2000 { v[i] = y * i }\nfor i in 0..2000 { output b[i] = sum(v[0..i]) }',
     'two indices': 'for i in 0..300 { for j in 0..300 { v[i, j] = y * i } }\noutput o = sum(v[*, 0])',
-    'models': 'for i in 0..6000 { model n[i] = Linear(2); y -> n[i] -> z[i]; output z[i] }',
     'minimizes': 'for i in 0..1500 { model n[i] = Linear(2); y -> n[i] -> z[i]; loss b[i] = mean(z[i]) }\n'
                  'for i in 0..1500 { optimizer Adam() owns n[i] minimizes b[*] }',
     'lists': '\n'.join(['param p0 = [1]', *(f'param p{i + 1} = p{i} + p{i}' for i in range(60))]),
@@ -195,14 +193,14 @@ SMALL = {
 @pytest.mark.parametrize('more', SMALL.values(), ids=SMALL)
 def test_small_files_take_little_work(more):
     work = lines_run(lambda: graphdsl.check(BASE + more))
-    assert work < 6_000_000
+    assert work < 4_000_000
 
 
 @pytest.mark.parametrize('text', [
     '\r\n' * 200_000, '\n#' * 200_000, '\n \t' * 130_000, ';' * 9000, '#' + 'x' * 490_000, '\n' * 100_000 + '$',
-    ' \n' * 100_000 + '-> x', 'x ' + '#\n' * 100_000 + '-> m -> q', '"' * 100_001,
-    'param p = "' + 'a\\\\' * 100_000, '$' * 400_000, '\0' * 400_000, 'a' * 400_000, 'y = [' * 20_000, '(' * 300_000, '1_' * 200_000, '1e' + '9' * 400_000,
-    'param p = "' + r'\n' * 200_000 + '"', 'output ' + 'ab' * 100_000,
+    ' \n' * 100_000 + '-> x', 'x ' + '#\n' * 100_000 + '-> m -> q', '"' * 100_001, 'param p = "' + 'a\\\\' * 100_000,
+    '$' * 400_000, '\0' * 400_000, 'a' * 400_000, 'y = [' * 20_000, '(' * 300_000, '1_' * 200_000,
+    '1e' + '9' * 400_000, 'param p = "' + r'\n' * 200_000 + '"', 'output ' + 'ab' * 100_000,
     ';'.join(f'output o{i} = u{i}' for i in range(9000)),
 ], ids=range(20))
 def test_text_is_read_in_little_time(text):

@@ -39,7 +39,8 @@ optimizer SGD(lr=0.1) owns m, n
 '''
 HOSTILE = [
     '"', "'", '\\', '"""', "'''", '\n', '\r', '\r\n', '\t', '\0', '\x1b[31m', '\u2028', '\u2029', '\x85', '\x0c',
-    '\ufeff', '\u202eevil\u2066', '\ud7ff\U0010ffff', '{x.__class__}', '{0!r}', '%s', '%(a)s', '$x', '`x`', '#', '\\N{DIGIT ONE}',
+    '\ufeff', '\u202eevil\u2066',
+    '\ud7ff\U0010ffff', '{x.__class__}', '{0!r}', '%s', '%(a)s', '$x', '`x`', '#', '\\N{DIGIT ONE}',
     "'); __import__('os').system('true'); ('", '"); raise SystemExit  #', '"""\nimport os\n"""', "\\'", "\\\\'", '\\\n',
     'x' * 10_000, '\u0130', '__import__("os")', '\\x41', '..', '/etc/passwd', '~',
 ]
@@ -151,11 +152,13 @@ schedule zqzqt.alpha = 0.1 * (1 - progress)
 LETTERS = 'abcdefghijklmnopqrstuw'
 TAKEN = [
     'self', 'chainer', 'numpy', 'models', 'exec', 'eval', 'print', 'globals', 'super', 'F', 'L', 'runtime', 'data',
-    'math', 'batch', 'draw', 'losses', 'numbers', 'optimizers', 'update_core', 'make_models', 'evaluate', 'predict', 'reported',
-    'class', 'def', 'None', 'True', 'lambda', 'async', 'await', 'match', 'yield', 'del', 'nonlocal', 'type', 'case',
-    'i', 'x', 'y', 'forward', '_', '_a', 'a_', 'self_', 'F_', 'xp', 'params', 'children', 'add_link', 'init_scope',
-    'update', 'namedparams', 'within_init_scope', 'cleargrads', 'weights', 'gradients', 'range', 'len', 'sum',
-    'epoch', 'iteration', 'INPUTS', 'TRAIN', 'stop', 'Linear', 'relu', 'Chain', 'Parameter', 'runtime_', 'k' * 10_000]
+    'math', 'batch', 'draw', 'losses', 'numbers', 'optimizers', 'update_core', 'make_models', 'evaluate', 'predict',
+    'reported', 'class', 'def', 'None', 'True', 'lambda', 'async', 'await', 'match', 'yield', 'del', 'nonlocal',
+    'type', 'case', 'i', 'x', 'y', 'forward', '_', '_a', 'a_', 'self_', 'F_', 'xp', 'params', 'children', 'add_link',
+    'init_scope', 'update', 'namedparams', 'within_init_scope', 'cleargrads', 'weights', 'gradients', 'range', 'len',
+    'sum', 'epoch', 'iteration', 'INPUTS', 'TRAIN', 'stop', 'Linear', 'relu', 'Chain', 'Parameter', 'runtime_',
+    'k' * 10_000,
+]
 DUNDERS = ['__class__', '__import__', '__init__', '__name__', '__builtins__', '__call__', '__debug__', '__']
 
 
