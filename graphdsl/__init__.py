@@ -13,11 +13,13 @@ import importlib
 from typing import Any, Iterable, Mapping
 
 from graphdsl.diagnostics import Diagnostic, GraphError, Source
+from graphdsl.limits import Limits
 
 __version__ = '0.1.0'
-__all__ = ['CompiledGraph', 'Diagnostic', 'GraphError', 'check', 'compile', 'compile_file']
+__all__ = ['CompiledGraph', 'Diagnostic', 'GraphError', 'Limits', 'check', 'compile', 'compile_file', 'load_snapshot']
 
-_LAZY = {'compile': 'compile_text', 'compile_file': 'compile_file', 'CompiledGraph': 'CompiledGraph'}
+_LAZY = {'compile': 'compile_text', 'compile_file': 'compile_file', 'CompiledGraph': 'CompiledGraph',
+         'load_snapshot': 'load_snapshot'}
 
 
 def __getattr__(name: str) -> Any:
@@ -27,7 +29,7 @@ def __getattr__(name: str) -> Any:
 
 
 def check(text: str, params: Mapping[str, Any] = (), bind: Mapping[str, Any] = (),
-          allow_imports: Iterable[str] = ()) -> tuple[Diagnostic, ...]:
+          allow_imports: Iterable[str] = (), limits: Limits = Limits()) -> tuple[Diagnostic, ...]:
     """Checks a graph; nothing of it runs but the imports that are allowed.
 
     Args:
@@ -35,12 +37,13 @@ def check(text: str, params: Mapping[str, Any] = (), bind: Mapping[str, Any] = (
         params: Values of params by name.
         bind: Objects that its imports stand for, by name.
         allow_imports: Modules that it may import.
+        limits: What it may come to.
 
     Returns:
         All errors and warnings, in the order of the text.
     """
     from graphdsl.driver import translate
     try:
-        return translate(Source(text), dict(params), dict(bind), allow_imports=allow_imports).warnings
+        return translate(Source(text), dict(params), dict(bind), allow_imports=allow_imports, limits=limits).warnings
     except GraphError as error:
         return error.diagnostics

@@ -5,16 +5,19 @@ import copy
 import itertools
 import linecache
 import os
+from types import CodeType
 from typing import Any, Iterable, Mapping, Optional, Union
 
-from graphdsl.diagnostics import Source
+from graphdsl.diagnostics import Diagnostic, GraphError, Source, Span
 from graphdsl.driver import Compilation, read, translate
 from graphdsl.emit.module import binding_spans
+from graphdsl.limits import Limits, with_room
 from graphdsl.plan.plan import Plan
 from graphdsl.runtime.counting import Nodes, count_nodes
 from graphdsl.runtime.origin import Origin
 from graphdsl.runtime.program import Program
 from graphdsl.runtime.seeds import generators_of_its_own
+from graphdsl.runtime.snapshots import load_snapshot  # noqa: F401 (public, as `graphdsl.load_snapshot`)
 
 _numbers = itertools.count(1)
 
@@ -41,7 +44,7 @@ class CompiledGraph(Program):
         # Tracebacks and inspect find the generated lines here.
         linecache.cache[filename] = (len(self.source), None, self.source.splitlines(True), filename)
         namespace = {'__name__': 'graphdsl_module', '__file__': filename, **compilation.imported}
-        exec(compile(self.source, filename, 'exec'), namespace)
+        exec(_code(compilation, filename), namespace)
         self._module = namespace
         self._regions = compilation.module.regions
         graph = compilation.graph
@@ -49,7 +52,7 @@ class CompiledGraph(Program):
                         {str(key): span for key, span in binding_spans(graph).items()},
                         {str(model.key): model.span for model in graph.models},
                         {optimizer.name: optimizer.span for optimizer in graph.optimizers})
-        super().__init__(namespace, origin)
+        super().__init__(namespace, origin, compilation.limits)
         self.losses = tuple(str(loss.key) for loss in graph.losses)
         self.warnings = compilation.warnings + self.warnings
 
@@ -64,8 +67,23 @@ class CompiledGraph(Program):
             return count_nodes(self._module, copy.deepcopy(self.models), self.origin.filename, self._regions)
 
 
+def _code(compilation: Compilation, filename: str) -> CodeType:
+    """Lets Python read the generated module."""
+    try:
+        return with_room(compilation.limits, compile, compilation.module.text, filename, 'exec')
+    except (SyntaxError, RecursionError, MemoryError) as error:
+        line = getattr(error, 'lineno', None)
+        if line is not None and 'too many' not in str(error):
+            raise
+        span = compilation.module.spans.get(line, Span(0, 0))
+        raise GraphError([Diagnostic('G040', 'Python cannot read what this compiles to', span,
+                                     reason=error.msg if line is not None else 'it is nested too deeply',
+                                     help='give a part of it a name')], compilation.source) from None
+
+
 def compile_text(text: str, params: Mapping[str, Any] = (), bind: Mapping[str, Any] = (),
-                 allow_imports: Iterable[str] = (), no_passes: Iterable[str] = ()) -> CompiledGraph:
+                 allow_imports: Iterable[str] = (), no_passes: Iterable[str] = (), limits: Limits = Limits()
+                 ) -> CompiledGraph:
     """Compiles a graph from a string.
 
     Args:
@@ -74,6 +92,7 @@ def compile_text(text: str, params: Mapping[str, Any] = (), bind: Mapping[str, A
         bind: What the names of `import` statements stand for: links, functions, datasets of your own.
         allow_imports: Modules that `import` statements may import.
         no_passes: Optimisations to leave out: ``'joint'``, ``'routing'``, ``'reuse'``, ``'cut'``, ``'stacking'``.
+        limits: What the graph may come to; a larger :class:`graphdsl.Limits` lets larger graphs pass.
 
     Returns:
         Models that are initialised, from NumPy's global random generator, and optimizers that are set up.
@@ -82,12 +101,13 @@ def compile_text(text: str, params: Mapping[str, Any] = (), bind: Mapping[str, A
         GraphError: If there is anything wrong with it; `str` of the exception shows where.
     """
     return CompiledGraph(translate(Source(text), dict(params), dict(bind), allow_imports=allow_imports,
-                                   no_passes=no_passes))
+                                   no_passes=no_passes, limits=limits))
 
 
 def compile_file(path: Union[str, os.PathLike], params: Mapping[str, Any] = (),
-                 bind: Mapping[str, Any] = (), allow_imports: Iterable[str] = (), no_passes: Iterable[str] = ()
-                 ) -> CompiledGraph:
+                 bind: Mapping[str, Any] = (), allow_imports: Iterable[str] = (), no_passes: Iterable[str] = (),
+                 limits: Limits = Limits()) -> CompiledGraph:
     """Compiles a graph file; see :func:`graphdsl.compile`. Its paths are relative to its own folder."""
     folder = os.path.dirname(os.path.abspath(path))
-    return CompiledGraph(translate(read(path), dict(params), dict(bind), folder, allow_imports, no_passes))
+    return CompiledGraph(translate(read(path, limits), dict(params), dict(bind), folder, allow_imports, no_passes,
+                                   limits))

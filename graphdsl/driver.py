@@ -3,11 +3,13 @@ from __future__ import annotations
 
 import json
 import os
+import stat
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Iterable, Mapping, Optional, Union
 
 from graphdsl.diagnostics import Diagnostic, GraphError, Source, Span, mistake
+from graphdsl.limits import Limits, with_room
 
 
 @dataclass(frozen=True)
@@ -22,6 +24,7 @@ class Compilation:
         module: Generated module, of :mod:`graphdsl.emit.module`.
         imported: What the file imports, by name.
         warnings: What is odd and not wrong.
+        limits: What the file may come to.
     """
 
     source: Source
@@ -31,11 +34,12 @@ class Compilation:
     module: Any
     imported: Mapping[str, Any]
     warnings: tuple[Diagnostic, ...]
+    limits: Limits = Limits()
 
 
 def translate(source: Source, params: Mapping[str, Any] = (), bind: Mapping[str, Any] = (),
-              folder: Optional[str] = None, allow_imports: Iterable[str] = (), no_passes: Iterable[str] = ()
-              ) -> Compilation:
+              folder: Optional[str] = None, allow_imports: Iterable[str] = (), no_passes: Iterable[str] = (),
+              limits: Limits = Limits()) -> Compilation:
     """Runs all phases up to the generated module; nothing of the file is executed but the imports that are allowed.
 
     Args:
@@ -45,13 +49,19 @@ def translate(source: Source, params: Mapping[str, Any] = (), bind: Mapping[str,
         folder: What paths of the file are relative to; None leaves them as they are.
         allow_imports: Modules that the file may import.
         no_passes: Optimisations to leave out, of :data:`graphdsl.plan.passes.PASSES`.
+        limits: What the file may come to.
 
     Raises:
         GraphError: With all errors that were found.
         ValueError: If there is no such pass.
     """
+    return with_room(limits, _translate, source, params, bind, folder, allow_imports, no_passes, limits)
+
+
+def _translate(source: Source, params: Mapping[str, Any], bind: Mapping[str, Any], folder: Optional[str],
+               allow_imports: Iterable[str], no_passes: Iterable[str], limits: Limits) -> Compilation:
     from graphdsl.syntax.parse import parse
-    tree = parse(source)
+    tree = parse(source, limits)
 
     # These import Chainer, which a syntax error should not wait for.
     from graphdsl.semantics.checker import check
@@ -60,22 +70,46 @@ def translate(source: Source, params: Mapping[str, Any] = (), bind: Mapping[str,
     from graphdsl.plan.passes import optimized
     from graphdsl.plan.planner import plan
 
-    graph, diagnostics, imported = check(tree, params, Allowed(dict(bind), frozenset(allow_imports), folder))
+    graph, diagnostics, imported = check(tree, params, Allowed(dict(bind), frozenset(allow_imports), folder),
+                                         limits)
     if graph is None:
         raise GraphError(diagnostics, source)
-    update_plan = optimized(plan(graph), frozenset(no_passes))
+    first_plan = plan(graph)
+    _check_steps(first_plan, source, limits)
+    update_plan = optimized(first_plan, frozenset(no_passes))
     module = emit(update_plan, source, bind, folder)
-    return Compilation(source, tree, graph, update_plan, module, imported, diagnostics)
+    return Compilation(source, tree, graph, update_plan, module, imported, diagnostics, limits)
 
 
-def read(path: Union[str, os.PathLike]) -> Source:
+def _check_steps(plan: Any, source: Source, limits: Limits) -> None:
+    """Refuses a plan whose steps together compute more than is planned in short time."""
+    total, spans = 0, {step.name: step.span for step in plan.graph.steps}
+    for step in plan.steps:
+        total += len(step.forward)
+        if total > limits.calls:
+            wrong = mistake('G041', f'the steps compute more than {limits.calls:,} values in an iteration',
+                            spans.get(step.name, Span(0, 0)),
+                            reason=f'{total:,} up to this step', help=limits.advice('calls', total))
+            raise GraphError([wrong.diagnostic], source)
+
+
+def read(path: Union[str, os.PathLike], limits: Limits = Limits()) -> Source:
     """Reads a graph file.
 
     Raises:
-        GraphError: If it cannot be read or is not UTF-8.
+        GraphError: If it cannot be read, is no regular file, is too large or is not UTF-8.
     """
     name = os.fspath(path)
     try:
+        about = os.stat(path)
+        # A pipe would be waited for, and a device may have no end.
+        if not (stat.S_ISREG(about.st_mode) or stat.S_ISDIR(about.st_mode)):
+            wrong = mistake('G039', f'{name} is no regular file', Span(0, 0), help='name a file that has an end')
+            raise GraphError([wrong.diagnostic], Source('', name))
+        if about.st_size > limits.file_size:
+            wrong = mistake('G030', f'{name} is too large: it has {about.st_size:,} bytes', Span(0, 0),
+                            help=limits.advice('file_size', about.st_size))
+            raise GraphError([wrong.diagnostic], Source('', name))
         return Source(Path(path).read_bytes().decode('utf-8-sig'), name)
     except OSError as error:
         problem = f'{name} cannot be read: {error.strerror}'
@@ -86,7 +120,7 @@ def read(path: Union[str, os.PathLike]) -> Source:
 
 
 def phase(source: Source, name: str, params: Mapping[str, Any] = (), folder: Optional[str] = None,
-          allow_imports: Iterable[str] = (), no_passes: Iterable[str] = ()) -> str:
+          allow_imports: Iterable[str] = (), no_passes: Iterable[str] = (), limits: Limits = Limits()) -> str:
     """Returns what a phase makes of a file, as text.
 
     Args:
@@ -96,16 +130,22 @@ def phase(source: Source, name: str, params: Mapping[str, Any] = (), folder: Opt
         folder: What paths of the file are relative to.
         allow_imports: Modules that the file may import.
         no_passes: Optimisations to leave out.
+        limits: What the file may come to.
 
     Raises:
         GraphError: With all errors that were found up to this phase.
     """
+    return with_room(limits, _phase, source, name, params, folder, allow_imports, no_passes, limits)
+
+
+def _phase(source: Source, name: str, params: Mapping[str, Any], folder: Optional[str], allow_imports: Iterable[str],
+           no_passes: Iterable[str], limits: Limits) -> str:
     from graphdsl.dump import dump
     from graphdsl.syntax.parse import parse
 
     if name == 'tree':
-        return dump(parse(source))
-    compilation = translate(source, params, folder=folder, allow_imports=allow_imports, no_passes=no_passes)
+        return dump(parse(source, limits))
+    compilation = _translate(source, params, {}, folder, allow_imports, no_passes, limits)
     if name == 'graph':
         return dump(compilation.graph)
     if name == 'plan':

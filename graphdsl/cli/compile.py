@@ -7,10 +7,12 @@ from typing import Optional
 
 import click
 
-from graphdsl.cli.arguments import allow_option, file_argument, pass_option, set_option
-from graphdsl.cli.showing import show, format_option
+from graphdsl.cli.arguments import allow_option, file_argument, limit_option, pass_option, set_option
+from graphdsl.cli.showing import format_option, show
 from graphdsl.cli.writing import write
 from graphdsl.diagnostics import Diagnostic, GraphError, Span
+from graphdsl.guard import guarded
+from graphdsl.limits import Limits
 from graphdsl.options import checked_device, length_of, run_options, writing_to
 
 
@@ -19,6 +21,7 @@ from graphdsl.options import checked_device, length_of, run_options, writing_to
 @set_option
 @allow_option
 @pass_option
+@limit_option
 @click.option('--run', is_flag=True, help='Train the graph instead of printing its module.')
 @click.option('-o', 'target', type=click.Path(dir_okay=False), help='Write to this file.')
 @click.option('--emit', type=click.Choice(['tree', 'graph', 'plan', 'python']), default='python', show_default=True,
@@ -26,23 +29,25 @@ from graphdsl.options import checked_device, length_of, run_options, writing_to
 @run_options
 @format_option
 def compile_command(file: str, params: dict[str, str], allow_imports: tuple[str, ...], no_passes: tuple[str, ...],
-                    run: bool, target: Optional[str], emit: str, epochs: Optional[int], iterations: Optional[int],
-                    out: str, seed: Optional[int], device: str, nan_check: bool) -> None:
+                    limits: Limits, run: bool, target: Optional[str], emit: str, epochs: Optional[int],
+                    iterations: Optional[int], out: str, seed: Optional[int], device: str, nan_check: bool) -> None:
     """Compiles FILE to a Python module; trains it with --run."""
     from graphdsl.driver import phase, read, translate
 
     if run and (target is not None or emit != 'python'):
         raise click.UsageError('--run goes with neither -o nor --emit')
     folder = os.path.dirname(os.path.abspath(file))
-    source = read(file)
+    source = read(file, limits)
     if not run:
-        text = phase(source, emit, params, folder, allow_imports, no_passes)
+        with guarded(limits, source):
+            text = phase(source, emit, params, folder, allow_imports, no_passes, limits)
         if target is None:
             click.echo(text, nl=False)
         else:
             write(Path(target), text)
         return
-    compilation = translate(source, params, folder=folder, allow_imports=allow_imports, no_passes=no_passes)
+    with guarded(limits, source):
+        compilation = translate(source, params, {}, folder, allow_imports, no_passes, limits)
     show(compilation.warnings, source)
     _train(compilation, length_of(epochs, iterations), out, seed, device, nan_check)
 
@@ -60,7 +65,8 @@ def _train(compilation, length, out: str, seed: Optional[int], device: str, nan_
         raise click.UsageError('the file does not say how long to train: give --epochs or --iterations')
 
     def compiled() -> CompiledGraph:
-        program = CompiledGraph(compilation)
+        with guarded(compilation.limits, compilation.source):
+            program = CompiledGraph(compilation)
         show(program.warnings[len(compilation.warnings):], compilation.source)
         return program
 

@@ -7,18 +7,21 @@ from pathlib import Path
 
 import click
 
-from graphdsl.cli.arguments import files_argument
-from graphdsl.cli.showing import show, format_option
+from graphdsl.cli.arguments import files_argument, limit_option
+from graphdsl.cli.showing import format_option, show
 from graphdsl.cli.writing import write
 from graphdsl.diagnostics import GraphError
+from graphdsl.guard import guarded
+from graphdsl.limits import Limits, with_room
 
 
 @click.command('fmt')
 @files_argument
+@limit_option
 @click.option('--check', 'check_only', is_flag=True, help='Change nothing; exit with 1 if a file would change.')
 @click.option('--diff', is_flag=True, help='Change nothing; show what would change.')
 @format_option
-def fmt_command(files: tuple[str, ...], check_only: bool, diff: bool) -> None:
+def fmt_command(files: tuple[str, ...], limits: Limits, check_only: bool, diff: bool) -> None:
     """Writes FILES in the canonical layout."""
     from graphdsl.driver import read
     from graphdsl.syntax.format import format_source
@@ -26,8 +29,9 @@ def fmt_command(files: tuple[str, ...], check_only: bool, diff: bool) -> None:
     failed = changed = False
     for file in files:
         try:
-            source = read(file)
-            text = format_source(source)
+            source = read(file, limits)
+            with guarded(limits, source):
+                text = with_room(limits, format_source, source, limits)
         except GraphError as error:
             failed = True
             show(error.diagnostics, error.source)

@@ -6,8 +6,10 @@ import os
 
 import click
 
-from graphdsl.cli.arguments import allow_option, file_argument, pass_option, set_option
-from graphdsl.cli.showing import show, format_option
+from graphdsl.cli.arguments import allow_option, file_argument, limit_option, pass_option, set_option
+from graphdsl.cli.showing import format_option, show
+from graphdsl.guard import guarded
+from graphdsl.limits import Limits
 
 
 @click.command('plan')
@@ -15,17 +17,20 @@ from graphdsl.cli.showing import show, format_option
 @set_option
 @allow_option
 @pass_option
+@limit_option
 @click.option('--json', 'as_json', is_flag=True, help='Print it for other programs.')
 @format_option
 def plan_command(file: str, params: dict[str, str], allow_imports: tuple[str, ...], no_passes: tuple[str, ...],
-                 as_json: bool) -> None:
+                 limits: Limits, as_json: bool) -> None:
     """Shows what an iteration of FILE computes, differentiates and updates."""
     from graphdsl.compiled import CompiledGraph
     from graphdsl.driver import read, translate
     from graphdsl.tools import plan_table
 
-    source = read(file)
+    source = read(file, limits)
     folder = os.path.dirname(os.path.abspath(file))
-    graph = CompiledGraph(translate(source, params, folder=folder, allow_imports=allow_imports, no_passes=no_passes))
+    with guarded(limits, source):
+        graph = CompiledGraph(translate(source, params, {}, folder, allow_imports, no_passes, limits))
+        text = json.dumps(plan_table.as_dict(graph), indent=2) + '\n' if as_json else plan_table.render(graph)
     show(graph.warnings, source)
-    click.echo(json.dumps(plan_table.as_dict(graph), indent=2) if as_json else plan_table.render(graph), nl=as_json)
+    click.echo(text, nl=False)

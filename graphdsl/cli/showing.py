@@ -2,7 +2,7 @@
 from __future__ import annotations
 
 import os
-from typing import Any, Iterable
+from typing import Any, Callable, Iterable
 
 import click
 
@@ -13,6 +13,8 @@ _COLORS: dict[str, dict[str, Any]] = {
     'place': {'fg': 'blue'}, 'frame': {'fg': 'blue'}, 'help': {'bold': True}}
 _OF_THE_COMMAND_LINE = {'G211', 'G212'}
 _FORMAT = 'graphdsl.format'
+#: Where the context keeps how many diagnostics are shown, of those of a file.
+MOST_SHOWN = 'graphdsl.errors'
 
 
 def format_option(command):
@@ -38,17 +40,25 @@ def show(diagnostics: Iterable[Diagnostic], source: Source, err: bool = True) ->
         source: The text that they point into.
         err: Whether JSON goes to standard error, as text always does.
     """
+    diagnostics = list(diagnostics)
+    most = click.get_current_context().meta.get(MOST_SHOWN, len(diagnostics))
+    for text in map(_as_text(source), diagnostics[:most]):
+        click.echo(text, err=err or not as_objects())
+    if len(diagnostics) > most:
+        click.echo(f'{len(diagnostics) - most:,} more are not shown; `--limit errors={len(diagnostics)}` shows all\n',
+                   err=True)
+
+
+def _as_text(source: Source) -> Callable[[Diagnostic], str]:
+    """Returns a function that writes a diagnostic as the options say."""
     if as_objects():
-        for diagnostic in diagnostics:
-            click.echo(as_json.render(diagnostic, source), err=err)
-        return
+        return lambda diagnostic: as_json.render(diagnostic, source)
     colored = click.get_text_stream('stderr').isatty() and not os.environ.get('NO_COLOR')
 
     def style(text: str, role: str) -> str:
         return click.style(text, **_COLORS[role]) if colored else text
 
-    for diagnostic in diagnostics:
-        click.echo(render(diagnostic, source, style) + '\n', err=True)
+    return lambda diagnostic: render(diagnostic, source, style) + '\n'
 
 
 def status_of(diagnostics: Iterable[Diagnostic]) -> int:

@@ -16,6 +16,7 @@ import graphdsl
 from graphdsl.diagnostics import Diagnostic, Place, Span
 from graphdsl.runtime.data import DataError, Ended
 from graphdsl.runtime.shapes import kind_of
+from graphdsl.runtime.sizes import LimitError
 from graphdsl.runtime.values import named_values
 
 LESS_MEMORY = 'take a smaller `batch`; `accumulate n` in a step gives the gradient of n of them at once'
@@ -56,6 +57,8 @@ def explain(error: BaseException, origin: Any) -> Optional[Diagnostic]:
     places = [i for i, frame in enumerate(frames) if frame.file == origin.filename]
     own = [frames[i] for i in places]
     spans = [span for span in (_span(frame, origin) for frame in own) if span is not None]
+    if isinstance(error, LimitError):
+        return Diagnostic(error.code, error.message, spans[-1] if spans else Span(0, 0), help=error.help)
     if not spans or is_ours(error, frames, origin.filename):
         return None
     last, inner = own[-1], frames[places[-1] + 1:]

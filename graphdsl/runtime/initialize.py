@@ -7,14 +7,16 @@ from typing import Any, Callable, Dict, Iterable, Iterator, Mapping
 import chainer
 import numpy
 
+from graphdsl.limits import Limits
 from graphdsl.runtime import stateful
 from graphdsl.runtime.follow import copy
 from graphdsl.runtime.seeds import generators_of_its_own
+from graphdsl.runtime.sizes import checked_sizes
 
 Models = Dict[str, chainer.Link]
 
 
-def initialize(module: Mapping[str, Any], compute: Callable[[Models], None]) -> Models:
+def initialize(module: Mapping[str, Any], compute: Callable[[Models], None], limits: Limits = Limits()) -> Models:
     """Makes models whose parameters all have their shape and initial value.
 
     Chainer draws a parameter whose shape it infers when its link is first called. Here a second set of models is
@@ -25,13 +27,14 @@ def initialize(module: Mapping[str, Any], compute: Callable[[Models], None]) -> 
     Args:
         module: Names and values of a generated module.
         compute: Calls all of some models on zero examples.
+        limits: How large the models may be.
 
     Returns:
         Models by name, drawn from the global generators.
     """
     make_models, name_of_module, copies = module['make_models'], module['__name__'], module.get('COPIES', {})
     calls = _Calls()
-    with generators_of_its_own(), _trial():
+    with generators_of_its_own(), _trial(), checked_sizes(limits):
         twins = dict(make_models())
         with calls:
             compute(twins)

@@ -8,6 +8,7 @@ import numpy
 from chainer.dataset import convert
 
 from graphdsl.diagnostics import Diagnostic
+from graphdsl.limits import Limits
 from graphdsl.runtime import stateful
 from graphdsl.runtime.arrays import array
 from graphdsl.runtime.evaluator import Evaluator
@@ -28,6 +29,7 @@ class Program:
     Args:
         module: Names and values of the module.
         origin: Where its lines come from.
+        limits: What the models may come to.
 
     Attributes:
         name (str): Name of the graph.
@@ -44,7 +46,7 @@ class Program:
         GraphError: If an iteration on two examples of zeros goes wrong; see :mod:`graphdsl.runtime.trial`.
     """
 
-    def __init__(self, module: Mapping[str, Any], origin: Origin):
+    def __init__(self, module: Mapping[str, Any], origin: Origin, limits: Limits = Limits()):
         self.origin = origin
         self.name = module['NAME']
         self.inputs = module['INPUTS']
@@ -62,7 +64,7 @@ class Program:
             self.warnings: tuple[Diagnostic, ...] = ()
             # What zeros lead to is no matter.
             with numpy.errstate(all='ignore'):
-                self.models = initialize(module, self._try_out(module))
+                self.models = initialize(module, self._try_out(module), limits)
             self.evaluations: Functions = module['make_evaluations'](self.models, self.numbers)
             self._predictions: Functions = module['make_predictions'](self.models, self.numbers)
             self.optimizers = module['make_optimizers'](self.models)

@@ -12,6 +12,9 @@ from chainer.serializers import DictionarySerializer, NpzDeserializer
 
 from graphdsl.runtime.data.errors import DataError, listing, reading
 
+# Bytes of what stands before an array in a file, and of a number, at most.
+_HEADER, _WIDEST = 2 ** 16, 16
+
 
 def load(link: chainer.Link, path: str | os.PathLike, at: str = '', partly: bool = False) -> None:
     """Loads parameters and persistent values that :func:`chainer.serializers.save_npz` wrote.
@@ -28,9 +31,9 @@ def load(link: chainer.Link, path: str | os.PathLike, at: str = '', partly: bool
     prefix = at.strip('/') + '/' if at.strip('/') else ''
     wanted = _entries(link)
     with reading(path), open(path, 'rb') as stream:
-        file = _opened(stream, path)
+        file = opened(stream, path)
         names = list(file.keys())
-        here = {name: _read(file, prefix + name, path) for name in wanted if prefix + name in names}
+        here = {name: _read(file, prefix + name, path, wanted[name]) for name in wanted if prefix + name in names}
     fitting = {name: array for name, array in here.items() if _fits(array, wanted[name])}
     if not fitting or (len(fitting) < len(wanted) and not partly):
         raise DataError(f'{path} does not fit: {_difference(wanted, here, fitting, prefix)}',
@@ -45,7 +48,12 @@ def _entries(link: chainer.Link) -> Mapping[str, numpy.ndarray]:
     return {name: numpy.asarray(value) for name, value in sorted(serializer.target.items())}
 
 
-def _opened(stream: BinaryIO, path: str | os.PathLike) -> Mapping[str, numpy.ndarray]:
+def opened(stream: BinaryIO, path: str | os.PathLike) -> numpy.lib.npyio.NpzFile:
+    """Opens an npz file, whose pickles nothing will run.
+
+    Raises:
+        DataError: If it is none.
+    """
     try:
         file = numpy.load(stream, allow_pickle=False)
     except (ValueError, EOFError, zipfile.BadZipFile):
@@ -55,7 +63,8 @@ def _opened(stream: BinaryIO, path: str | os.PathLike) -> Mapping[str, numpy.nda
     return file
 
 
-def _read(file: Mapping[str, numpy.ndarray], name: str, path: str | os.PathLike) -> numpy.ndarray:
+def _read(file: numpy.lib.npyio.NpzFile, name: str, path: str | os.PathLike, wanted: numpy.ndarray) -> numpy.ndarray:
+    _check_size(file, name, path, wanted)
     try:
         array = file[name]
     except ValueError:
@@ -66,6 +75,14 @@ def _read(file: Mapping[str, numpy.ndarray], name: str, path: str | os.PathLike)
         raise DataError(f'{name!r} in {path} is no array of numbers but a Python object',
                         'such entries are not read, as reading them may run code')
     return array
+
+
+def _check_size(file: numpy.lib.npyio.NpzFile, name: str, path: str | os.PathLike, wanted: numpy.ndarray) -> None:
+    """Refuses an entry that unpacks to far more than fits: a few kilobytes can hold gigabytes of zeros."""
+    size = next((info.file_size for info in file.zip.infolist() if info.filename in (name, name + '.npy')), 0)
+    if wanted.dtype != object and size > _HEADER + _WIDEST * wanted.size:
+        raise DataError(f'{path} does not fit: {name!r} has {size:,} bytes, and {wanted.size:,} numbers are wanted',
+                        'is this the file of another model?')
 
 
 def _fits(array: numpy.ndarray, wanted: numpy.ndarray) -> bool:

@@ -1,21 +1,20 @@
 """Builds the chains of models and blocks from their definitions."""
 from __future__ import annotations
 
-from typing import Any, Callable, Mapping, Optional, Union
+from typing import Any, Callable, Iterable, Mapping, Optional, Union
 
 from graphdsl.semantics import catalog, edges, flow
 from graphdsl.semantics.computation import (
-    Apply, Assignment, ChainType, Construct, Expression, Key, PartName, Reference, children)
+    Apply, Assignment, ChainType, Construct, Expression, Key, ModelName, PartName, Reference, children)
+from graphdsl.semantics.graph import Model
 from graphdsl.semantics.parts import Parts
 from graphdsl.semantics.resolve import Resolver
 from graphdsl.semantics.scope import Names, Scope, allowed, bound_twice
 from graphdsl.semantics.unroll import Report, Turn, expected, unroll
 from graphdsl.diagnostics import Diagnostic, Mistake, Place, Span, mistake
+from graphdsl.limits import Limits
 from graphdsl.syntax import nodes
 
-_MOST_IN_EACH_OTHER = 40
-_DEEPEST = 100
-_LARGEST = 100_000
 _MOST_PLACES = 6
 
 
@@ -39,6 +38,7 @@ class ChainBuilder:
         # The blocks that are being built, each within the one before it, and where it is used there.
         self._building: list[tuple[str, Span]] = []
         self.used: set[str] = set()
+        self._limits = scope.work.limits
 
     def block(self, block: nodes.Block, values: Mapping[str, Any], span: Span) -> ChainType:
         """Builds a block for some hyper-parameters.
@@ -55,11 +55,12 @@ class ChainBuilder:
         self.used.add(name)
         if any(name == outer for outer, _ in self._building):
             raise self._circle(name, span)
-        if len(self._building) == _MOST_IN_EACH_OTHER:
-            raise mistake('G009', 'this is nested too deeply', span,
-                          reason=f'more than {_MOST_IN_EACH_OTHER} blocks in each other')
-        numbers = {**self._scope.numbers, **self._with_defaults(block, values)}
-        key = (name, repr(sorted(numbers.items())))
+        if len(self._building) == self._limits.blocks:
+            raise mistake('G031', 'too many blocks are in each other here', span,
+                          reason=f'more than {self._limits.blocks:,}', help=self._limits.advice('blocks'))
+        own = self._with_defaults(block, values)
+        numbers = {**self._scope.numbers, **own}
+        key = (name, repr(sorted(own.items())))
         if key not in self._built:
             self._building.append((name, span))
             try:
@@ -118,13 +119,29 @@ class ChainBuilder:
             _BodyBuilder(self._resolver(self._body_scope(numbers, span, definition)), name, definition,
                          self._report).build(span)
         calls, depth = self._measured(chain)
-        if calls > _LARGEST:
-            raise mistake('G209', f'`{name}` has more than {_LARGEST:,} calls', span,
-                          reason='with those of the blocks in it')
-        if depth > _DEEPEST:
+        if calls > self._limits.calls:
+            raise too_many_calls(f'`{name}` has', calls, span, self._limits)
+        if depth > self._limits.depth:
             raise mistake('G009', f'`{name}` is nested too deeply', span,
-                          reason=f'more than {_DEEPEST} levels, with those of the blocks in it')
+                          reason=f'{depth:,} levels, with those of the blocks in it',
+                          help=self._limits.advice('depth', depth))
         return chain
+
+    def check_calls(self, models: Iterable[Model], assignments: Iterable[Assignment]) -> None:
+        """Counts the calls of a whole graph, and those within its models, which are made whether called or not.
+
+        Raises:
+            Mistake: If they are too many.
+        """
+        total = 0
+        chains = {model.key: model.chain for model in models}
+        for chain in chains.values():
+            total += self._measured(chain)[0]
+        for assignment in assignments:
+            for stage in assignment.stages:
+                total += self._measured_expression(stage, chains)[0]
+                if total > self._limits.calls:
+                    raise too_many_calls('the graph has', total, assignment.span, self._limits)
 
     def _measured(self, chain: ChainType) -> tuple[int, int]:
         """Returns how many calls a chain makes, and how deeply they are nested, those of blocks included."""
@@ -138,13 +155,15 @@ class ChainBuilder:
             self._measures[id(chain)] = calls, depth
         return self._measures[id(chain)]
 
-    def _measured_expression(self, node: Expression, parts: Mapping[str, Any]) -> tuple[int, int]:
+    def _measured_expression(self, node: Expression, parts: Mapping[Any, Any]) -> tuple[int, int]:
         calls, depth = 0, 0
         for child in children(node):
             child_calls, child_depth = self._measured_expression(child, parts)
             calls, depth = calls + child_calls, max(depth, child_depth)
         if isinstance(node, Apply):
-            callee = parts.get(node.callee.name) if isinstance(node.callee, PartName) else node.callee
+            callee = node.callee
+            if isinstance(callee, (PartName, ModelName)):
+                callee = parts.get(callee.name if isinstance(callee, PartName) else callee.key)
             inner_calls, inner_depth = self._measured(callee) if isinstance(callee, ChainType) else (1, 0)
             calls, depth = calls + inner_calls, max(depth, inner_depth)
         return calls, depth + 1
@@ -153,7 +172,7 @@ class ChainBuilder:
         spans = {name: self._span_of(name, span) for name in numbers}
         values = expected(body.braces, 'value') if body is not None else ()
         return Scope(numbers, Names('value', spans, values), Names('layer'), self._scope.blocks,
-                     self._scope.imported, self._scope.models.expected, in_body=True)
+                     self._scope.imported, self._scope.models.expected, in_body=True, work=self._scope.work)
 
     def _span_of(self, number: str, otherwise: Span) -> Span:
         """Returns where a param, a loop variable or a hyper-parameter of the block being built is bound."""
@@ -305,6 +324,12 @@ class _BodyBuilder:
                 self.report(Diagnostic('G314', f'nothing calls the layer `{key}`', self.layers.spans[key],
                                        reason='its parameters would never be trained',
                                        help='call it, or remove it'))
+
+
+def too_many_calls(what: str, calls: int, span: Span, limits: Limits) -> Mistake:
+    """Makes the mistake of more calls than the compiler tries out."""
+    return mistake('G033', f'{what} more than {limits.calls:,} calls', span,
+                   reason=f'{calls:,} up to here, with those of the blocks in it', help=limits.advice('calls', calls))
 
 
 def nothing_uses(key: Key, span: Span, help: str = '') -> Diagnostic:

@@ -20,35 +20,43 @@ from graphdsl.semantics.resolve import Resolver
 from graphdsl.semantics.runs import check_runs
 from graphdsl.semantics.scope import Names, Scope, allowed, bound_twice
 from graphdsl.semantics.unroll import expected, unroll
+from graphdsl.semantics.work import TooMuch, Work
 from graphdsl.diagnostics import Diagnostic, Mistake, Place, Span, in_order
+from graphdsl.limits import Limits
 from graphdsl.syntax import nodes
 
 
-def check(tree: nodes.Braces, overrides: Mapping[str, Any] = (), permitted: Allowed = Allowed({})
-          ) -> tuple[Optional[Graph], tuple[Diagnostic, ...], dict[str, Any]]:
+def check(tree: nodes.Braces, overrides: Mapping[str, Any] = (), permitted: Allowed = Allowed({}),
+          limits: Limits = Limits()) -> tuple[Optional[Graph], tuple[Diagnostic, ...], dict[str, Any]]:
     """Checks a whole file.
 
     Args:
         tree: The file's statements.
         overrides: Values of params by name.
         permitted: What the file may import.
+        limits: What it may come to.
 
     Returns:
         The checked graph, or None if there are errors; all diagnostics, warnings included, in order; and what was
         imported, by name.
     """
-    checker = _Checker(tree, dict(overrides), permitted)
-    graph = checker.run()
+    checker = _Checker(tree, dict(overrides), permitted, Work(limits))
+    graph = None
+    try:
+        graph = checker.run()
+    except TooMuch as error:
+        checker.report(error.diagnostic)
     return (None if checker.failed else graph), in_order(checker.diagnostics), checker.imported
 
 
 class _Checker:
     """One run over a file. Each method checks one kind of statement in all its turns."""
 
-    def __init__(self, tree: nodes.Braces, overrides: Mapping[str, Any], permitted: Allowed):
+    def __init__(self, tree: nodes.Braces, overrides: Mapping[str, Any], permitted: Allowed, work: Work):
         self.tree = tree
         self.overrides = overrides
         self.permitted = permitted
+        self.work = work
         self.diagnostics: list[Diagnostic] = []
         self.failed = False
         self.statements: list[tuple[Any, Resolver]] = []
@@ -83,7 +91,7 @@ class _Checker:
         self._import()
         self._gather_blocks()
         values = self._params()
-        scope = Scope(values, self.values, self.models, self.blocks, self.imported)
+        scope = Scope(values, self.values, self.models, self.blocks, self.imported, work=self.work)
         self.builder = ChainBuilder(scope, self.report)
         self.resolver = self._resolver(scope)
         for block in self.blocks.values():
@@ -99,9 +107,11 @@ class _Checker:
         self._declare_values()
         noises = self._each(nodes.Noise, lambda s, resolver: check_noise(s, streams, resolver))
         states = self._each(nodes.State, changes.check_state)
+        self.attempt(data.check_examples, inputs, noises, self.work.limits)
         self._find_numbers(noises, states)
         models = self._models()
         assignments = self._assignments(inputs)
+        self.attempt(self.builder.check_calls, models, assignments)
         losses, metrics, outputs = self._reports(inputs)
         train = self._train(losses, metrics, streams)
         owners = self._owners(losses, models, assignments, {
@@ -161,7 +171,7 @@ class _Checker:
 
     def _params(self) -> dict[str, Any]:
         statements = [s for s in self.tree.statements if isinstance(s, nodes.Param)]
-        scope = Scope({}, self.values, self.models, self.blocks, self.imported)
+        scope = Scope({}, self.values, self.models, self.blocks, self.imported, work=self.work)
         self.builder = ChainBuilder(scope, self.report)
         return params.evaluate(statements, self.overrides, self._resolver(scope), self.report)
 

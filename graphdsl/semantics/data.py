@@ -1,18 +1,20 @@
 """Data blocks and inputs."""
 from __future__ import annotations
 
-from typing import Any, Mapping, Union
+import math
+from typing import Any, Iterable, Mapping, Union
 
 import numpy
 
 from graphdsl.semantics import catalog
 from graphdsl.semantics.constructs import check_repeated
-from graphdsl.semantics.graph import Dataset, Input, Stream
+from graphdsl.semantics.graph import Dataset, Input, Noise, Stream
 from graphdsl.semantics.resolve import Resolver
 from graphdsl.semantics.scope import allowed
 from graphdsl.semantics.types import array_type, is_integer
 from graphdsl.semantics.unroll import Report, unroll
 from graphdsl.diagnostics import Mistake, Place, mistake
+from graphdsl.limits import Limits
 from graphdsl.syntax import nodes
 
 
@@ -127,3 +129,16 @@ def stream_of(statement: Union[nodes.Input, nodes.Noise], streams: Mapping[str, 
                       help=catalog.suggestion(name, streams) or f'declare it: `data {name} {{ train = ... }}`')
     return name
 
+
+def check_examples(inputs: Iterable[Input], noises: Iterable[Noise], limits: Limits) -> None:
+    """Refuses inputs and noises too large for a first iteration on two examples of zeros.
+
+    Raises:
+        Mistake: At the one with which they are.
+    """
+    total = 0
+    for one in (*inputs, *noises):
+        total += 2 * math.prod(8 if length is None else length for length in one.shape)
+        if total > limits.examples:
+            raise mistake('G037', 'two examples of all inputs and noises are too large', one.span,
+                          reason=f'they have {total:,} elements up to here', help=limits.advice('examples', total))

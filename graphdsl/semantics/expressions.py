@@ -12,9 +12,8 @@ from graphdsl.semantics.computation import (
     SliceItem, Subscript, is_number, walk)
 from graphdsl.semantics.scope import RUNNING_NUMBERS, Broken, Names, Scope, allowed
 from graphdsl.diagnostics import Mistake, Place, Span, mistake
+from graphdsl.limits import Limits
 from graphdsl.syntax import nodes
-
-_MOST_RESULTS = 100_000
 
 
 def literal(span: Span, value: Any) -> Expression:
@@ -46,6 +45,10 @@ class Expressions:
     """
 
     scope: Scope
+
+    @property
+    def limits(self) -> Limits:
+        return self.scope.work.limits
 
     def call(self, node: nodes.Call) -> Expression:
         """Resolves a call that stands in an expression."""
@@ -103,8 +106,10 @@ class Expressions:
             span = node.items[0]
             first = self.integer(span.start, 'an index', least=0)
             last = self.integer(span.stop, 'an index', least=0)
-            if last - first > _MOST_RESULTS:
-                raise mistake('G209', f'this binds more than {_MOST_RESULTS:,} results', span.span)
+            if last - first > self.limits.statements:
+                raise mistake('G209', f'this binds more than {self.limits.statements:,} results', span.span,
+                              help=self.limits.advice('statements', last - first))
+            self.scope.work.add_statements(max(last - first, 0), span.span)
             base = allowed(node.base)
             return [Key(base, (i,)) for i in range(first, last)]
         return [self.key(node)]
@@ -117,6 +122,7 @@ class Expressions:
         Raises:
             Mistake: With the first thing that is wrong in it.
         """
+        self.scope.work.add_expressions(1, node.span)
         # What `_expression(node)` does too, after it has made a function for this one call.
         return _RULES.dispatch(type(node))(self, node)
 
@@ -139,6 +145,8 @@ class Expressions:
             value = self.scope.numbers[name]
             if isinstance(value, Broken):
                 raise Mistake(value.diagnostic)
+            if isinstance(value, (list, tuple)):
+                self.scope.work.add_expressions(numbers.size(value), node.span)
             return literal(node.span, value)
         if name in values:
             return self._reference(node.span, values.select(node, name, None))
@@ -187,15 +195,15 @@ class Expressions:
     def _(self, node):
         kind = 'list' if isinstance(node, nodes.List) else 'tuple'
         sequence = Sequence(node.span, kind, tuple(self.expression(item) for item in node.items))
-        if is_known(sequence) and not numbers.is_within_bounds(plain(sequence)):
-            raise numbers.too_large(node.span)
+        if is_known(sequence):
+            numbers.check_bounds(plain(sequence), node.span, self.limits)
         return sequence
 
     @_expression.register
     def _(self, node: nodes.Unary):
         operand = self.expression(node.operand)
         if is_known(operand):
-            return literal(node.span, numbers.compute(node.operator, (plain(operand),), node.span))
+            return literal(node.span, numbers.compute(node.operator, (plain(operand),), node.span, self.limits))
         return self._arithmetic(node, node.operator, operand)
 
     @_expression.register
@@ -205,7 +213,8 @@ class Expressions:
             return left if bool(plain(left)) == (node.operator == 'or') else self.expression(node.right)
         right = self.expression(node.right)
         if is_known(left, right):
-            return literal(node.span, numbers.compute(node.operator, (plain(left), plain(right)), node.span))
+            return literal(node.span, numbers.compute(node.operator, (plain(left), plain(right)), node.span,
+                                                      self.limits))
         return self._arithmetic(node, node.operator, left, right)
 
     def _arithmetic(self, node, operator: str, *operands: Expression) -> Expression:
@@ -261,7 +270,7 @@ class Expressions:
         if is_known(*operands):
             values = [plain(operand) for operand in operands]
             pairs = zip(node.operators, values, values[1:])
-            return Literal(node.span, all(numbers.compute(op, (a, b), node.span) for op, a, b in pairs))
+            return Literal(node.span, all(numbers.compute(op, (a, b), node.span, self.limits) for op, a, b in pairs))
         for operator, operand in zip((*node.operators, ''), operands):
             if not (isinstance(operand, Sequence) and {'in', 'not in'}.intersection(node.operators)):
                 self._check_operand(operator or node.operators[-1], operand)
@@ -307,6 +316,7 @@ class Expressions:
         found = self.select(self.scope.values, node, node.base.name)
         if isinstance(found, Key):
             return self._reference(node.span, found)
+        self.scope.work.add_expressions(len(found), node.span)
         return Sequence(node.span, 'list', tuple(self._reference(node.span, key) for key in found))
 
     def _element(self, node: nodes.Index, sequence: Sequence) -> Expression:

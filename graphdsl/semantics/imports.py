@@ -83,10 +83,10 @@ def _imported(name: nodes.Name, statement: nodes.Import, folder: Optional[str]) 
 
 @contextlib.contextmanager
 def _searching(folder: Optional[str]) -> Iterator[None]:
-    """Lets modules be found beside the graph file."""
+    """Lets modules be found beside the graph file, after all others: nobody allowed a `random.py` that lies there."""
     before = list(sys.path)
     if folder is not None:
-        sys.path.insert(0, folder)
+        sys.path.append(folder)
     try:
         yield
     finally:

@@ -87,9 +87,10 @@ def _override(param: nodes.Param, default: Any, value: Any, resolver: Resolver) 
     if default is not None and type(value) is not type(default):
         raise mistake('G212', problem, param.span,
                       reason=f'its default is {numbers.kind(default)}, this is {numbers.kind(value)}')
-    if not (_is_plain(value) and numbers.is_within_bounds(value, finite=False)):
+    if not _is_plain(value):
         raise mistake('G212', problem, param.span,
-                      reason='params are numbers, strings, truth values and lists of these, none too large')
+                      reason='params are numbers, strings, truth values and lists of these')
+    numbers.check_bounds(value, param.span, resolver.limits, finite=False)
     _check_choice('G212', problem, param, value, resolver)
     return value
 

@@ -257,7 +257,7 @@ class Resolver(Constructs):
             raise mistake('G306', f'`{name}` takes a model', span, help=f'write `x -> {name}(m) -> y`')
         if name in numbers.FUNCTIONS and not keywords:
             if is_known(*everything):
-                return literal(span, numbers.call(name, tuple(map(plain, everything)), span))
+                return literal(span, numbers.call(name, tuple(map(plain, everything)), span, self.limits))
             read = self._as_numbers(name, everything)
             if all(is_number(i) for a in read for i in (a.items if isinstance(a, Sequence) else (a,))):
                 if name in ('mean', 'sum') and not isinstance(read[0], Sequence):
@@ -330,7 +330,7 @@ class Resolver(Constructs):
         known = [plain(item) for item in items if is_known(item)]
         total: Expression = arrays[0] if len(arrays) == 1 else Apply(span, Function('add'), arrays)
         if known:
-            total = Arithmetic(span, '+', (total, Literal(span, numbers.call('sum', (known,), span))))
+            total = Arithmetic(span, '+', (total, Literal(span, numbers.call('sum', (known,), span, self.limits))))
         running = tuple(item for item in items if is_number(item) and not is_known(item))
         if running:
             number = running[0] if len(running) == 1 else Apply(

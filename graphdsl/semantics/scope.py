@@ -6,6 +6,7 @@ from typing import Any, Collection, Iterable, Mapping, Optional, Union
 
 from graphdsl.semantics import wording
 from graphdsl.semantics.computation import Key
+from graphdsl.semantics.work import Work
 from graphdsl.diagnostics import Diagnostic, Mistake, Place, Span, mistake
 from graphdsl.syntax import nodes
 
@@ -208,6 +209,7 @@ class Scope:
         in_body: Whether this is the body of a model or block.
         reported: Names of reports that can be read, such as ``validation/kl``.
         reads_scalars: Whether numbers are wanted, and a scalar array is read as its number.
+        work: What the file has come to so far.
     """
 
     numbers: Mapping[str, Any]
@@ -220,6 +222,7 @@ class Scope:
     in_body: bool = False
     reported: Collection[str] = ()
     reads_scalars: bool = False
+    work: Work = field(default_factory=Work)
 
     def with_numbers(self, numbers: Mapping[str, Any]) -> Scope:
         return replace(self, numbers=numbers)

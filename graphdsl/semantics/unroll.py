@@ -10,9 +10,6 @@ from graphdsl.semantics.scope import Scope, allowed, bound_twice
 from graphdsl.diagnostics import Diagnostic, Edit, Mistake, Span, mistake
 from graphdsl.syntax import nodes
 
-_MOST_STATEMENTS = 500_000
-_TOO_MUCH = 'G209'
-
 Report = Callable[[Diagnostic], None]
 
 
@@ -36,26 +33,21 @@ def unroll(braces: nodes.Braces, resolver: Resolver, report: Report) -> list[Tur
         The statements that are left, in order.
 
     Raises:
-        Mistake: If there are too many of them.
+        TooMuch: If there are too many of them.
     """
     turns: list[Turn] = []
     pending = [Turn(statement, resolver.scope.numbers) for statement in reversed(braces.statements)]
-    count = 0
+    resolver.scope.work.add_statements(len(pending), braces.span)
     while pending:
         turn = pending.pop()
         try:
             inner = _inner(turn, resolver)
         except Mistake as error:
-            if error.diagnostic.code == _TOO_MUCH:
-                raise
             report(error.diagnostic)
             continue
         if inner is None:
             turns.append(turn)
             continue
-        count += 1 + len(inner)
-        if count > _MOST_STATEMENTS:
-            raise _too_much(turn.statement)
         pending.extend(reversed(inner))
     return turns
 
@@ -69,18 +61,14 @@ def _inner(turn: Turn, resolver: Resolver) -> Optional[list[Turn]]:
     if isinstance(statement, nodes.For):
         domain = _domain(statement, resolver)
         inner = statement.body.statements
-        if len(domain) * max(len(inner), 1) > _MOST_STATEMENTS:
-            raise _too_much(statement)
+        resolver.scope.work.add_statements(len(domain) * max(len(inner), 1), statement.span)
         _expect_families(statement.body, resolver.scope, domain)
         name = statement.variable.name
         scopes = [turn.numbers if name == '_' else {**turn.numbers, name: value} for value in domain]
         return [Turn(s, numbers) for numbers in scopes for s in inner]
     taken = _branch(statement, resolver)
+    resolver.scope.work.add_statements(1, statement.span)
     return [Turn(s, turn.numbers) for s in (taken.statements if taken is not None else ())]
-
-
-def _too_much(statement: nodes.Statement) -> Mistake:
-    return mistake(_TOO_MUCH, f'this unrolls to more than {_MOST_STATEMENTS:,} statements', statement.span)
 
 
 def _domain(loop: nodes.For, resolver: Resolver) -> Sequence[Any]:
@@ -92,8 +80,8 @@ def _domain(loop: nodes.For, resolver: Resolver) -> Sequence[Any]:
     if isinstance(domain, nodes.Range):
         start = resolver.integer(domain.start, 'the start of a range')
         stop = resolver.integer(domain.stop, 'the end of a range')
-        if stop - start > _MOST_STATEMENTS:
-            raise _too_much(loop)
+        if stop - start > resolver.scope.work.limits.statements:    # which a range of Python may not hold
+            resolver.scope.work.add_statements(stop - start, loop.span)
         return range(start, stop)
     values = resolver.constant(domain, 'what a loop runs over')
     if not isinstance(values, (list, tuple)):

@@ -8,6 +8,7 @@ import re
 from lark import Transformer, v_args
 
 from graphdsl.diagnostics import Span, mistake
+from graphdsl.limits import Limits
 from graphdsl.syntax import nodes
 
 _CONSTANTS = {'true': True, 'false': False, 'none': None}
@@ -55,9 +56,16 @@ def _result(expression: nodes.Expression) -> nodes.Target:
 class TreeBuilder(Transformer):
     """Turns each rule, from the leaves up, into a node of :mod:`graphdsl.syntax.nodes`.
 
+    Args:
+        limits: How large integers may be.
+
     Raises (inside ``lark.exceptions.VisitError``):
         Mistake: For what is wrong in a way that the grammar cannot say.
     """
+
+    def __init__(self, limits: Limits = Limits()):
+        super().__init__()
+        self._limits = limits
 
     names = targets = paths = expressions = owned_list = shape = parameters = more_results = _group
 
@@ -222,14 +230,25 @@ class TreeBuilder(Transformer):
     def number(self, meta, children):
         text = str(children[0])
         digits = text.replace('_', '')
-        try:
-            value = int(digits) if digits.isdigit() else float(digits)
-            finite = math.isfinite(value)
-        except (ValueError, OverflowError):     # more digits than Python reads, or than a float holds
-            finite = False
-        if not finite:
-            raise mistake('G008', 'this number is too large', _span(meta))
+        if digits.isdigit():
+            value = self._integer(digits, _span(meta))
+        else:
+            value = float(digits)
+            if not math.isfinite(value):
+                raise mistake('G008', 'this number is too large', _span(meta))
         return nodes.Number(_span(meta), value, text)
+
+    def _integer(self, digits: str, span: Span) -> int:
+        significant = digits.lstrip('0') or '0'
+        # Python takes long over many digits: they are counted first, at three bits and a third each.
+        bits = (len(significant) - 1) * 93 // 28
+        if bits <= self._limits.bits:
+            value = int(significant)
+            bits = value.bit_length()
+            if bits <= self._limits.bits:
+                return value
+        raise mistake('G034', 'this integer is too large', span, reason=f'it has {bits:,} bits at least',
+                      help=self._limits.advice('bits', bits))
 
     def string(self, meta, children):
         text = str(children[0])

@@ -3,10 +3,12 @@ from __future__ import annotations
 
 import bisect
 import re
+import sys
 from dataclasses import dataclass, replace
 from typing import Optional
 
 from graphdsl.diagnostics import GraphError, Source, Span
+from graphdsl.limits import Limits
 from graphdsl.syntax import nodes
 from graphdsl.syntax.layout import SPACE, Document, Group, Indent, Line, render, separated
 from graphdsl.syntax.parse import parse
@@ -16,7 +18,7 @@ _STRING_OR_COMMENT = re.compile(r'''"(?:[^"\\\r\n]|\\.)*"|'(?:[^'\\\r\n]|\\.)*'|
 _NEWLINE = re.compile(r'\r\n|\r|\n')
 
 
-def format_source(source: Source) -> str:
+def format_source(source: Source, limits: Limits = Limits()) -> str:
     """Lays a graph file out anew.
 
     The layout depends on the syntax tree, the comments, and on what else a writer decides: where blank lines
@@ -24,6 +26,7 @@ def format_source(source: Source) -> str:
 
     Args:
         source: Text of the file.
+        limits: How long and deep it may be.
 
     Returns:
         The text that `graphdsl fmt` writes. It means the same and holds the same comments.
@@ -32,15 +35,15 @@ def format_source(source: Source) -> str:
         GraphError: With the first syntax error.
         AssertionError: If the result would mean something else or lack a comment: a mistake of this function.
     """
-    tree = parse(source)
+    tree = parse(source, limits)
     result = Source(render(_Layout(source).file(tree)), source.name)
-    _prove(source, tree, result)
+    _prove(source, tree, result, limits)
     return result.text
 
 
-def _prove(source: Source, tree: nodes.Braces, result: Source) -> None:
+def _prove(source: Source, tree: nodes.Braces, result: Source, limits: Limits) -> None:
     try:
-        same = parse(result) == tree
+        same = parse(result, replace(limits, file_size=sys.maxsize)) == tree
     except GraphError:
         same = False
     if not same:

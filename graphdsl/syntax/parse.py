@@ -10,16 +10,18 @@ from lark import Lark, Tree, UnexpectedCharacters, UnexpectedInput, UnexpectedTo
 from lark.exceptions import VisitError
 
 from graphdsl.diagnostics import Diagnostic, GraphError, Mistake, Source, Span, mistake
+from graphdsl.limits import Limits
 from graphdsl.syntax import nodes
 from graphdsl.syntax.build import TreeBuilder
 from graphdsl.syntax.newlines import Newlines
 
 
-def parse(source: Source) -> nodes.Braces:
+def parse(source: Source, limits: Limits = Limits()) -> nodes.Braces:
     """Parses a whole file.
 
     Args:
         source: Text of the file.
+        limits: How long and deep it may be.
 
     Returns:
         The file's statements.
@@ -28,9 +30,10 @@ def parse(source: Source) -> nodes.Braces:
         GraphError: With the first syntax error.
     """
     try:
+        _check_size(source, limits)
         tree = _parser().parse(source.text)
-        _check_depth(tree)
-        return TreeBuilder().transform(tree)
+        _check_depth(tree, limits)
+        return TreeBuilder(limits).transform(tree)
     except UnexpectedInput as error:
         raise GraphError([_explain(error, source)], source) from None
     except Mistake as error:
@@ -66,20 +69,24 @@ def _cache_file() -> Optional[str]:
     return str(folder / 'grammar.cache') if os.access(folder, os.W_OK) else None
 
 
-# So that all later walks over the tree may recurse.
-_DEEPEST = 100
+def _check_size(source: Source, limits: Limits) -> None:
+    size = len(source.text.encode('utf-8', 'surrogatepass'))
+    if size > limits.file_size:
+        raise mistake('G030', f'this file is too large: it has {size:,} bytes', Span(0, 0),
+                      help=limits.advice('file_size', size))
 
 
-def _check_depth(tree: Tree) -> None:
+def _check_depth(tree: Tree, limits: Limits) -> None:
+    """Refuses what is nested too deeply, so that all later walks over the tree may recurse."""
     level = [tree]
-    for _ in range(_DEEPEST):
+    for _ in range(limits.depth):
         level = [child for node in level for child in node.children if isinstance(child, Tree)]
         if not level:
             return
     deep = level[0]
     is_sum = deep.data == 'binary' and deep.children[1] == '+'
     raise mistake('G009', 'this is nested too deeply', Span(deep.meta.start_pos, deep.meta.end_pos),
-                  reason=f'more than {_DEEPEST} levels',
+                  reason=f'more than {limits.depth:,} levels', notes=(limits.advice('depth'),),
                   help='add many values with `sum([a, b, c])`' if is_sum else 'give a part of it a name')
 
 

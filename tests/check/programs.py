@@ -2,6 +2,7 @@
 from graphdsl.semantics.checker import check as check_tree
 from graphdsl.semantics.imports import Allowed
 from graphdsl.diagnostics import Source
+from graphdsl.limits import Limits
 from graphdsl.syntax.parse import parse
 
 BASE = """
@@ -13,9 +14,9 @@ optimizer SGD(lr=0.1) owns m
 """
 
 
-def check(text, params=(), bind=()):
+def check(text, params=(), bind=(), limits=Limits()):
     """Checks a program as it stands; returns the graph, or None, and the diagnostics."""
-    found, diagnostics, _ = check_tree(parse(Source(text)), dict(params), Allowed(dict(bind)))
+    found, diagnostics, _ = check_tree(parse(Source(text)), dict(params), Allowed(dict(bind)), limits)
     return found, diagnostics
 
 

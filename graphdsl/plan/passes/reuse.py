@@ -16,14 +16,22 @@ from graphdsl.plan.plan import ALWAYS, NEVER, Draw, Plan, Reused, Step
 from graphdsl.plan.statistics import has_statistics
 
 
+# Assignments that are looked at in all pairs of steps: beyond this, steps compute for themselves.
+_MOST_COMPARED = 300_000
+
+
 def reuse(plan: Plan) -> Plan:
     """Lets steps hand values on, each from the latest step that has it."""
     steps = list(plan.steps)
+    compared = 0
     needs = Needs(plan.graph)
     computing: dict[int, list[int]] = {}
     for later, step in enumerate(steps):
         needed = {id(one.assignment) for one in step.forward if _is_certain(step)}
         for earlier in sorted({i for one in needed for i in computing.get(one, ())}, reverse=True):
+            compared += len(plan.graph.assignments) + later - earlier
+            if compared > _MOST_COMPARED:
+                break
             shared = _Pair(plan.graph, needs, steps[earlier:later + 1]).shared()
             if shared:
                 steps[earlier], steps[later] = _handed_on(plan.graph, steps[earlier], steps[later], shared)

@@ -42,12 +42,17 @@ def reading(path: str | os.PathLike) -> Iterator[None]:
     """Turns what the operating system says about a file into a :class:`DataError`."""
     if not isinstance(path, (str, os.PathLike)):
         raise DataError(f'{path!r} is not a path', help='write it as a string')
+    if os.path.exists(path) and not (os.path.isfile(path) or os.path.isdir(path)):
+        # A pipe would be waited for, and a device may have no end.
+        raise DataError(f'{path} is no regular file', help='name a file that has an end')
     try:
         yield
     except FileNotFoundError:
         raise DataError(f'there is no {path}', help='paths in a graph file start at its own folder') from None
     except UnicodeDecodeError:
         raise DataError(f'{path} is not text in UTF-8', help='save it as UTF-8') from None
+    except MemoryError:
+        raise DataError(f'{path} needs more memory than there is', help='is the file damaged?') from None
     except OSError as error:
         raise DataError(f'{path} cannot be read: {error.strerror or error}') from error
 
