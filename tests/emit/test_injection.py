@@ -260,7 +260,7 @@ def test_every_name_is_known():
         elif isinstance(node, ast.Attribute):
             stem = re.sub(r'_\d+$', '', node.attr)       # of a part without a name: `linear_1`
             assert node.attr == '__init__' or not node.attr.startswith('_')
-            assert {node.attr, stem} & words or stem == 'linear' or belongs(node) or node.attr == 'means', ast.dump(node)
+            assert {node.attr, stem} & {*words, 'linear', 'means'} or belongs(node), ast.dump(node)
         elif isinstance(node, ast.Constant) and isinstance(node.value, str):
             assert node.value.split('[')[0] in words or is_own(node.value), node.value
 
