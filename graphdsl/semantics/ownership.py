@@ -237,7 +237,8 @@ class Ownership:
                                  help=f'take {names} out of `owns`; a copy that an optimizer trains is declared by '
                                       f'`model {unit.model} like {model.original}`')
             else:
-                yield Diagnostic('G413', f'{names} {"are" if several else "is"} frozen, and owned', span,
+                yield Diagnostic('G413', f'{names} {"are" if several else "is"} frozen, and '
+                                 f'{"are" if several else "is"} owned', span,
                                  reason='no optimizer moves it', places=(Place(self._frozen_at(unit), 'frozen here'),),
                                  help=f'take {names} out of `owns`, or do not freeze {"them" if several else "it"}')
 
