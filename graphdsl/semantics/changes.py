@@ -2,7 +2,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Mapping, Optional, Sequence
+from typing import Callable, Mapping, Optional, Sequence
 
 from graphdsl.semantics import catalog
 from graphdsl.semantics.computation import (
@@ -67,6 +67,7 @@ def _refuse_models(expression: Expression) -> None:
 
 
 def check_schedule(statement: nodes.Schedule, resolver: Resolver, optimizers: Names, declared: Mapping[str, Declared],
+                   unnamed: Callable[[str], Sequence[Declared]],
                    others: Mapping[tuple[str, str], Schedule]) -> Schedule:
     """Checks the schedule of a hyperparameter.
 
@@ -75,13 +76,14 @@ def check_schedule(statement: nodes.Schedule, resolver: Resolver, optimizers: Na
         resolver: Of its turn.
         optimizers: Those that have a name.
         declared: All of them, by name.
+        unnamed: Function that returns those without a name that own some model.
         others: What was checked before, by optimizer and hyperparameter.
     """
     path = statement.hyperparameter
     if not isinstance(path, nodes.Attribute):
         raise mistake('G217', 'a schedule sets a hyperparameter of an optimizer', path.span,
                       help='such as `schedule adam.alpha = ...`, where `optimizer adam = Adam() owns ...`')
-    optimizer = _one(path.base, resolver, optimizers, 'optimizer', tuple(declared.values()))
+    optimizer = _one(path.base, resolver, optimizers, 'optimizer', unnamed)
     name = path.name
     if optimizer in declared:
         algorithm = declared[optimizer].algorithm
@@ -100,14 +102,15 @@ def check_schedule(statement: nodes.Schedule, resolver: Resolver, optimizers: Na
     return Schedule(statement.span, optimizer, name, resolver.number(statement.expression, 'a hyperparameter'))
 
 
-def _one(node: nodes.Expression, resolver: Resolver, names: Names, what: str, declared: Sequence[Declared] = ()) -> str:
+def _one(node: nodes.Expression, resolver: Resolver, names: Names, what: str,
+         unnamed: Callable[[str], Sequence[Declared]] = lambda model: ()) -> str:
     """Returns the name of the one optimizer or step that an expression names."""
     base = node.base if isinstance(node, nodes.Index) else node
     if not isinstance(base, nodes.Name):
         raise mistake('G217', f'this is no name of {"an" if what[0] in "aeiou" else "a"} {what}', node.span,
                       help='a hyperparameter is named `OPTIMIZER.HYPERPARAMETER`' if what == 'optimizer' else '')
     if base.name not in names:
-        raise no_optimizer(base, names, declared) if what == 'optimizer' else no_such(
+        raise no_optimizer(base, names, unnamed(base.name)) if what == 'optimizer' else no_such(
             base.span, what, base.name, names.bases())
     found = resolver.select(names, node, base.name)
     if isinstance(found, list):

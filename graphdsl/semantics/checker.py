@@ -329,7 +329,7 @@ class _Checker:
         for statement, resolver in self._all(nodes.Step):
             self.attempt(lambda: self.steps.bind(resolver.key(statement.target), statement.target.span))
         terms = {one.name: (one.span, own) for one, own in owners.terms()} if not self.failed else {}
-        updates = steps.Updates(self.optimizers, owners.declared, terms, owners.losses, self.report)
+        updates = steps.Updates(self.optimizers, owners.unnamed, terms, owners.losses, self.report)
         found = self._each(nodes.Step, lambda s, resolver: steps.check_step(s, resolver, updates))
         for diagnostic in updates.problems(found) if not self.failed else ():
             self.report(diagnostic)
@@ -347,7 +347,8 @@ class _Checker:
         declared = {one.name: one for one in reversed(owners.declared)}
         schedules: dict[tuple[str, str], Schedule] = {}
         for statement, resolver in self._all(nodes.Schedule):
-            found = self.attempt(changes.check_schedule, statement, resolver, self.optimizers, declared, schedules)
+            found = self.attempt(changes.check_schedule, statement, resolver, self.optimizers, declared,
+                                 owners.unnamed, schedules)
             if found is not None:
                 schedules[found.optimizer, found.hyperparameter] = found
         return tuple(nexts.values()), tuple(schedules.values())

@@ -31,6 +31,7 @@ class Minimized:
         self._owners = owners
         self._terms = owners.terms()
         self._beyond: dict[tuple[int, frozenset[str]], list] = {}
+        self._made: dict[Span, Diagnostic] = {}
         self._declarations = Counter(optimizer.span for optimizer in owners.declared)
 
     @functools.cached_property
@@ -43,6 +44,15 @@ class Minimized:
         for assignment in self._owners.assignments:
             for key in assignment.operands:
                 found.setdefault(key, []).append(assignment)
+        return found
+
+    @functools.cached_property
+    def _minimizing(self) -> dict[Key, list[tuple[Declared, Term]]]:
+        """The optimizers that minimize each loss."""
+        found: dict[Key, list[tuple[Declared, Term]]] = {}
+        for optimizer, own in self._terms:
+            for term in own:
+                found.setdefault(term.loss, []).append((optimizer, term))
         return found
 
     @functools.cached_property
@@ -86,14 +96,20 @@ class Minimized:
         for term in optimizer.named or ():
             loss = term.loss
             if loss not in losses:
-                yield self._no_loss(term)
+                yield self._once(term.span, lambda: self._no_loss(term))
             elif loss in seen:
                 yield Diagnostic('G405', f'this optimizer minimizes `{loss}` twice', term.span,
                                  reason='again here', places=(Place(seen[loss], 'first here'),),
                                  help=f'to count it twice, write `2 * {loss}`')
             elif not any(unit.model in self._owners.depends[loss] for unit, _ in optimizer.owns):
-                yield self._unrelated(optimizer, term)
+                yield self._once(term.span, lambda: self._unrelated(optimizer, term))
             seen.setdefault(loss, term.span)
+
+    def _once(self, span: Span, make: Callable[[], Diagnostic]) -> Diagnostic:
+        """Makes one diagnostic for all turns of a loop."""
+        if span not in self._made:
+            self._made[span] = make()
+        return self._made[span]
 
     def _no_loss(self, term: Term) -> Diagnostic:
         key = term.loss
@@ -116,8 +132,8 @@ class Minimized:
         way = next(filter(None, (owners.ways.to(model, loss) for model in owned[:_MOST_PLACES])), None)
         ways = [way] if way is not None else owners.ways.of(owned[0])
         named = {t.loss for t in optimizer.named}
-        better = [other for other in owners.losses if other not in named and any(
-            model in owners.reached[other] for model in owned)]
+        better = list(dict.fromkeys(other for model in owned for other in owners.reaching.get(model, ())
+                                    if other not in named))
         help, edits = 'let an optimizer of what it depends on minimize it', ()
         if way is not None:
             help = f'{way.mended()} to train `{way.model}` by it, or remove `{loss}` here'
@@ -247,7 +263,7 @@ class Minimized:
         elsewhere = owners.reaching[unit.model]
         loss = elsewhere[0]
         way = owners.ways.to(unit.model, loss)
-        others = [(o, term) for o, own in self._terms for term in own if term.loss == loss and o is not optimizer]
+        others = [(o, term) for o, term in self._minimizing[loss] if o is not optimizer]
         by = listing([f'`{o.name}`' for o, _ in others])
         places = [*(way.places() if way is not None else ()),
                   Place(owners.losses[loss], f'the loss `{loss}` depends on it'),

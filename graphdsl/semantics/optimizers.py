@@ -24,6 +24,7 @@ class Declared:
         owns: What it owns, each with its place.
         named: Losses that it names, None where it says nothing of losses.
         after_owns: Where the list of what it owns ends, if it is not in braces.
+        is_named: Whether it has a name of its own.
         skips: Whether it makes no update when a gradient is not finite.
     """
 
@@ -35,6 +36,7 @@ class Declared:
     hooks: tuple[Construct, ...]
     skips: bool
     after_owns: Optional[int] = None
+    is_named: bool = False
 
 
 def declare(statement: nodes.Optimizer, resolver: Resolver, names: Names, chains: Mapping[Key, ChainType],
@@ -83,7 +85,8 @@ def declare(statement: nodes.Optimizer, resolver: Resolver, names: Names, chains
         names.bind(key, statement.target.span)
         name = str(key)
     return Declared(statement.span, name, algorithm, tuple(units), tuple(terms) if names_losses else None,
-                    tuple(hooks), skips, statement.owns[-1].span.end if statement.owns else None)
+                    tuple(hooks), skips, statement.owns[-1].span.end if statement.owns else None,
+                    statement.target is not None)
 
 
 def _owns_nothing(statement: nodes.Optimizer, owned: Sequence[nodes.Owned]) -> Mistake:
@@ -97,20 +100,17 @@ def _owns_nothing(statement: nodes.Optimizer, owned: Sequence[nodes.Owned]) -> M
                    help=f'{"except less" if is_excepted else "let the loop have turns"}, or remove the optimizer')
 
 
-def no_optimizer(node: nodes.Name, names: Names, declared: Sequence[Declared]) -> Mistake:
+def no_optimizer(node: nodes.Name, names: Names, found: Sequence[Declared]) -> Mistake:
     """Makes the mistake of an optimizer that there is not, which is perhaps there without a name.
 
     Args:
         node: What names it.
         names: The optimizers that have a name.
-        declared: All optimizers.
+        found: Those without a name that own a model of this name.
     """
-    named = {str(key) for key in names.spans}
-    found = [d for d in declared if d.name not in named and any(
-        unit.model.base == node.name or str(unit) == node.name for unit, _ in d.owns)]
     if not found:
         error = paths.no_such(node.span, 'optimizer', node.name, names.bases())
-        return error if named else mistake('G101', error.diagnostic.message, node.span,
+        return error if names.spans else mistake('G101', error.diagnostic.message, node.span,
                                            reason='no optimizer of this file has a name',
                                            help='write `optimizer NAME = ...`')
     algorithm = found[0].algorithm.span

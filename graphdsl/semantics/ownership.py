@@ -65,6 +65,18 @@ class Ownership:
         """The ways from models to losses; only a mistake asks for them."""
         return Ways(self.assignments, self.losses, self.reports)
 
+    def unnamed(self, model: str) -> Sequence[Declared]:
+        """Returns the optimizers without a name of their own that own a model, or some of a family."""
+        return self._unnamed.get(model, ())
+
+    @functools.cached_property
+    def _unnamed(self) -> dict[str, list[Declared]]:
+        found: dict[str, list[Declared]] = {}
+        for optimizer in self.declared:
+            for base in dict.fromkeys(unit.model.base for unit, _ in optimizer.owns if not optimizer.is_named):
+                found.setdefault(base, []).append(optimizer)
+        return found
+
     @functools.cached_property
     def _families(self) -> dict[str, list[Key]]:
         """The models of each name."""
@@ -225,7 +237,8 @@ class Ownership:
                                  help=f'take {names} out of `owns`; a copy that an optimizer trains is declared by '
                                       f'`model {unit.model} like {model.original}`')
             else:
-                yield Diagnostic('G413', f'{names} {"are" if several else "is"} frozen, and owned', span,
+                yield Diagnostic('G413', f'{names} {"are" if several else "is"} frozen, and '
+                                 f'{"are" if several else "is"} owned', span,
                                  reason='no optimizer moves it', places=(Place(self._frozen_at(unit), 'frozen here'),),
                                  help=f'take {names} out of `owns`, or do not freeze {"them" if several else "it"}')
 

@@ -128,7 +128,8 @@ def units(node: nodes.Expression, resolver: Expressions, chains: Mapping[Key, Ch
     models = resolver.scope.models
     if not isinstance(name, nodes.Name) or name.name not in models:
         called = name.name if isinstance(name, nodes.Name) else ''
-        bound = next((span for key, span in resolver.scope.values.spans.items() if key.base == called), None)
+        values = resolver.scope.values
+        bound = values.spans[values.members(called)[0]] if called in values and values.members(called) else None
         close = catalog.closest(called, models.bases())
         raise mistake('G408', f'only models and their parts are {what}', name.span,
                       reason=f'`{called}` is a value, which has no parameters' if bound is not None else

@@ -1,6 +1,7 @@
 """Steps: which optimizers are updated one after the other."""
 from __future__ import annotations
 
+import functools
 from typing import Any, Callable, Iterator, Mapping, Optional, Sequence
 
 from graphdsl.semantics.computation import Expression, Key, Literal, Reference
@@ -24,17 +25,17 @@ class Updates:
 
     Args:
         optimizers: Those that have a name.
-        declared: All of them.
+        unnamed: Function that returns those without a name that own some model.
         terms: Each optimizer, where it is declared and what it minimizes; empty where something is wrong with one.
         losses: Where each loss stands.
         report: Called with each mistake in the braces of a step.
     """
 
-    def __init__(self, optimizers: Names, declared: Sequence[Declared],
+    def __init__(self, optimizers: Names, unnamed: Callable[[str], Sequence[Declared]],
                  terms: Mapping[str, tuple[Span, tuple[Term, ...]]], losses: Mapping[Key, Span], report: Report):
         self.report = report
         self._optimizers = optimizers
-        self._declared = declared
+        self._unnamed = unnamed
         self._terms = terms
         self._losses = losses
         self._own: dict[str, set[Key]] = {}
@@ -74,7 +75,7 @@ class Updates:
             raise mistake('G101', 'this is no name of an optimizer', path.span,
                           help='an update names optimizers, and no parts of them')
         if base.name not in optimizers:
-            raise no_optimizer(base, optimizers, self._declared)
+            raise no_optimizer(base, optimizers, self._unnamed(base.name))
         found = resolver.select(optimizers, path, base.name)
         return [found] if isinstance(found, Key) else found
 
@@ -102,13 +103,21 @@ class Updates:
         if loss not in self._losses:
             raise mistake('G405', f'`{loss}` is not a loss', span, reason='an update is for losses',
                           help=f'`{optimizer}` minimizes {members(own)}')
-        others = [name for name, (_, theirs) in self._terms.items() if any(term.loss == loss for term in theirs)]
         raise mistake('G415', f'`{optimizer}` does not minimize `{loss}`', span,
                       reason=f'it minimizes {members(own)}',
                       places=(Place(declared, f'`{optimizer}` is declared here'),
                               Place(self._losses[loss], f'`{loss}` is minimized by '
-                                    f'{listing([f"`{name}`" for name in others])}')),
+                                    f'{listing([f"`{name}`" for name in self._minimizers[loss]])}')),
                       help=f'add `{loss}` to its `minimizes`, or update one that minimizes it')
+
+    @functools.cached_property
+    def _minimizers(self) -> dict[Key, list[str]]:
+        """The optimizers that minimize each loss."""
+        found: dict[Key, list[str]] = {}
+        for name, (_, terms) in self._terms.items():
+            for term in terms:
+                found.setdefault(term.loss, []).append(name)
+        return found
 
     def problems(self, steps: Sequence[Step]) -> Iterator[Diagnostic]:
         """Yields what is wrong between steps and optimizers."""

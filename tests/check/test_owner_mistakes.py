@@ -229,7 +229,7 @@ def test_edits_mend_the_file(text):
      'nobody minimizes the losses `digit[1]` to `digit[3]`'),
     ('optimizer trunk = Adam() owns trunk\nfor i in 0..4 { optimizer o[i] = Adam() owns head[i] }\n'
      'step main { update trunk }', 'no step updates the optimizers `o[0]` to `o[3]`'),
-    ('frozen head[*]\noptimizer Adam() owns trunk, head[*]', '`head[0]` to `head[3]` are frozen, and owned'),
+    ('frozen head[*]\noptimizer Adam() owns trunk, head[*]', '`head[0]` to `head[3]` are frozen, and are owned'),
 ])
 def test_members_of_a_family_come_together(more, message):
     _, diagnostics = check(HEADS + more)

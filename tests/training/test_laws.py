@@ -130,7 +130,7 @@ def test_two_owners_are_refused(first, second):
     with pytest.raises(graphdsl.GraphError) as error:
         graphdsl.compile(text)
     diagnostic, = error.value.diagnostics
-    place, = diagnostic.places
+    place, *_ = diagnostic.places
     source = error.value.source
     assert diagnostic.code == 'G401' and 'two owners' in diagnostic.message
     assert 'optimizer two' in source.line(source.position(diagnostic.span.start)[0])
