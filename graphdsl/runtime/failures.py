@@ -10,6 +10,7 @@ from types import FrameType
 from typing import Any, Iterator, NamedTuple, Optional, Sequence
 
 import chainer
+import numpy
 from chainer import _backprop, function_node
 
 import graphdsl
@@ -25,7 +26,7 @@ _WHOLE_WAY = '`--traceback` shows the whole way there'
 _OURS = (NameError, AssertionError, NotImplementedError)
 _OWN_FOLDER = os.path.dirname(graphdsl.__file__)
 _LIBRARIES = tuple({*(sysconfig.get_paths()[name] for name in ('stdlib', 'platstdlib', 'purelib', 'platlib')),
-                    _OWN_FOLDER})
+                    *(os.path.dirname(package.__file__) for package in (graphdsl, chainer, numpy))})
 _BACKWARD_LOOPS = (function_node._backprop.__code__, _backprop._backprop_to_all.__code__)
 _OPTIMIZER = re.compile(r"(?:optimizers\[|update_if_finite\()'(.*?)'")
 _WORD = re.compile(r'[^\W\d]\w*(?:\[[\w, ]+\])?')

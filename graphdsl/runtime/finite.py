@@ -9,7 +9,15 @@ import numpy
 
 
 class NonFinite(Exception):
-    """Raised where a loss, or a gradient that an optimizer is about to use, is not finite."""
+    """Raised where a loss, or a gradient that an optimizer is about to use, is not finite.
+
+    Args:
+        optimizers: Names of those whose gradients were checked.
+    """
+
+    def __init__(self, optimizers: Iterable[str]):
+        self.optimizers = tuple(optimizers)
+        super().__init__(self.optimizers)
 
 
 def unchecked(losses: Sequence[chainer.Variable], optimizers: Iterable[str] = ()) -> None:
@@ -36,7 +44,7 @@ class FiniteCheck:
                 self._parameters[name] = list(self._optimizers[name].target.params())
             arrays += [parameter.grad for parameter in self._parameters[name]]
         if not all_finite(arrays):
-            raise NonFinite
+            raise NonFinite(optimizers)
 
 
 def all_finite(arrays: Iterable[Any]) -> bool:

@@ -41,7 +41,7 @@ class _Case:
         self.iteration = iteration
         self.epoch = epoch
         self.losses = self._losses(error)
-        self.symptom = self._symptom()
+        self.symptom = self._symptom(error)
 
     def _losses(self, error: NonFinite) -> dict[str, float]:
         """Returns the losses of the step by name, as the generated function has them."""
@@ -50,23 +50,22 @@ class _Case:
         values = named_values(frames[-1].f_locals) if frames else {}
         return {name: float(array(values[name])) for name in self.program.losses if name in values}
 
-    def _symptom(self) -> _Symptom:
+    def _symptom(self, error: NonFinite) -> _Symptom:
         for name, value in self.losses.items():
             if not numpy.isfinite(value):
                 return _Symptom(f'the loss `{name}` is {value:.4g}', self.origin.values.get(name))
-        for model, path, parameter in self.parameters(self.program.models):
-            if parameter.grad is not None and not all_finite([parameter.grad]):
+        checked = {id(p) for name in error.optimizers for p in self.optimizers[name].target.params()}
+        for model, path, parameter in self._parameters():
+            if id(parameter) in checked and not all_finite([parameter.grad]):
                 return _Symptom(f'the gradient of `{model}{path.replace("/", ".")}` is not finite',
                                 self.origin.models.get(model))
         return _Symptom('a loss is not finite', next(iter(self.origin.values.values()), None))
 
-    def parameters(self, models: Mapping[str, chainer.Link]) -> Iterator[tuple[str, str, chainer.Parameter]]:
-        """Yields the parameters that are updated, each with its model and path."""
-        owned = {id(p) for optimizer in self.optimizers.values() for p in optimizer.target.params()}
-        for name, model in models.items():
+    def _parameters(self) -> Iterator[tuple[str, str, chainer.Parameter]]:
+        """Yields all parameters, each with its model and path."""
+        for name, model in self.program.models.items():
             for path, parameter in model.namedparams():
-                if models is not self.program.models or id(parameter) in owned:
-                    yield name, path, parameter
+                yield name, path, parameter
 
     # Where it comes from
 
@@ -124,7 +123,7 @@ class _Case:
         return None
 
     def _in_weights(self) -> Optional[Diagnostic]:
-        for name, path, parameter in self.parameters(self.program.models):
+        for name, path, parameter in self._parameters():
             if not all_finite([parameter.array]):
                 moved = any(optimizer.t for optimizer in self.optimizers.values()
                             if any(parameter is p for p in optimizer.target.params()))

@@ -72,9 +72,9 @@ def _imported(name: nodes.Name, statement: nodes.Import, folder: Optional[str]) 
     try:
         with _searching(folder):
             found = importlib.import_module(module)
-    except Exception as error:
+    except (Exception, SystemExit) as error:        # to end the program here would end it as if all were fine
         raise mistake('G124', f'the module {module!r} cannot be imported', statement.module.span,
-                      reason=f'{type(error).__name__}: {error}') from error
+                      reason=f'{type(error).__name__}: {error}'.rstrip(': ')) from error
     if not hasattr(found, name.name):
         raise mistake('G124', f'the module {module!r} has no `{name.name}`', name.span,
                       help=catalog.suggestion(name.name, vars(found)))

@@ -247,6 +247,30 @@ def test_weights_that_were_loaded():
     assert diagnostic.reason == '`linear_1/W` holds inf' and 'file' in diagnostic.help
 
 
+def test_weights_that_are_frozen():
+    graph, updater = updater_of(HEAD + KL.replace('y, t', 'n(y), t') + '''frozen model n = Linear(3)
+optimizer SGD(lr=0.1) owns m
+''')
+    graph.models['n'].linear_1.W.array[1, 1] = numpy.nan
+    diagnostic, source = struck(updater)
+    assert (diagnostic.code, shown(diagnostic, source)) == ('G733', 'n')
+
+
+def test_the_gradient_that_was_asked_is_named():
+    """The gradients of `n` are NaN from the beginning, and nobody uses them yet."""
+    graph, updater = updater_of('''model n = Linear(3)
+''' + HEAD + '''x -> n -> z
+loss other = mean(z ** 2)
+loss bad = mean(sqrt(y - y))
+optimizer a = SGD(lr=0.1) owns m
+optimizer b = SGD(lr=0.1) owns n
+step s { update a; update b when iteration >= 2 }
+''')
+    graph.models['n'].linear_1.W.grad[:] = numpy.nan
+    diagnostic, _ = struck(updater)
+    assert diagnostic.code == 'G731' and '`m.linear_1.W`' in diagnostic.message
+
+
 def test_weights_that_an_update_made_infinite():
     graph, updater = updater_of(HEAD + 'loss a = 1e30 * mean(y * x[:, 0:3])\noptimizer SGD(lr=1e30) owns m\n')
     diagnostic, _ = struck(updater)

@@ -1,0 +1,4 @@
+"""A module that ends the program that imports it."""
+import sys
+
+sys.exit()
