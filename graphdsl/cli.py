@@ -177,14 +177,16 @@ def plan_command(file: str, params: dict[str, str], allow_imports: tuple[str, ..
 @_allow_option
 def check_command(files: tuple[str, ...], params: dict[str, str], allow_imports: tuple[str, ...]) -> None:
     """Checks FILES and shows all that is wrong with them."""
-    from graphdsl.driver import read, translate
+    from graphdsl.driver import check_all, read, translate
 
     wrong: list[Diagnostic] = []
     for file in files:
         try:
             source = read(file)
             folder = os.path.dirname(os.path.abspath(file))
-            show(translate(source, params, folder=folder, allow_imports=allow_imports).warnings, source)
+            found = check_all(translate(source, params, folder=folder, allow_imports=allow_imports))
+            wrong += [diagnostic for diagnostic in found if diagnostic.severity == 'error']
+            show(found, source)
         except GraphError as error:
             wrong += error.diagnostics
             show(error.diagnostics, error.source)

@@ -2,21 +2,20 @@
 from __future__ import annotations
 
 import copy
-import itertools
-import linecache
 import os
 from typing import Any, Iterable, Mapping, Optional, Union
 
-from graphdsl.diagnostics import Source
+import chainer
+
+from graphdsl.diagnostics import Diagnostic, GraphError, Source
 from graphdsl.driver import Compilation, read, translate
-from graphdsl.emit.module import binding_spans
+from graphdsl.loading import load
 from graphdsl.plan.plan import Plan
 from graphdsl.runtime.counting import Nodes, count_nodes
-from graphdsl.runtime.origin import Origin
 from graphdsl.runtime.program import Program
 from graphdsl.runtime.seeds import generators_of_its_own
-
-_numbers = itertools.count(1)
+from graphdsl.runtime.trial import try_iteration
+from graphdsl.shapes.check import Examiner
 
 
 class CompiledGraph(Program):
@@ -38,19 +37,18 @@ class CompiledGraph(Program):
         self.source: str = compilation.module.text
         self.plan: Plan = compilation.plan
         self.losses = tuple(str(loss.key) for loss in compilation.graph.losses)
-        filename = f'<graphdsl {next(_numbers)}: {compilation.source.name}>'
-        # Tracebacks and inspect find the generated lines here.
-        linecache.cache[filename] = (len(self.source), None, self.source.splitlines(True), filename)
-        namespace = {'__name__': 'graphdsl_module', '__file__': filename, **compilation.imported}
-        exec(compile(self.source, filename, 'exec'), namespace)
-        self._module = namespace
+        self._module, origin = load(compilation)
         self._regions = compilation.module.regions
-        graph = compilation.graph
-        origin = Origin(filename, compilation.source, compilation.module.spans,
-                        {str(key): span for key, span in binding_spans(graph).items()},
-                        {str(model.key): model.span for model in graph.models})
-        super().__init__(namespace, origin)
+        self._examiner = Examiner(compilation.graph, compilation.source, self._module)
+        super().__init__(self._module, origin)
         self.warnings = compilation.warnings + self.warnings
+
+    def _try_out(self, module: Mapping[str, Any], models: Mapping[str, chainer.Link]) -> tuple[Diagnostic, ...]:
+        diagnostics = self._examiner.examine(models).diagnostics
+        if any(diagnostic.severity == 'error' for diagnostic in diagnostics):
+            raise GraphError(diagnostics, self.origin.source)
+        try_iteration(module, models, self.origin)
+        return diagnostics
 
     def count_nodes(self) -> dict[tuple[str, Optional[int]], Nodes]:
         """Counts the function nodes that run in the first iteration, on zeros and copies of the models.

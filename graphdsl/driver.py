@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Iterable, Mapping, Optional, Union
 
-from graphdsl.diagnostics import Diagnostic, GraphError, Source, Span, mistake
+from graphdsl.diagnostics import Diagnostic, GraphError, Source, Span, in_order, mistake
 
 
 @dataclass(frozen=True)
@@ -66,6 +66,15 @@ def translate(source: Source, params: Mapping[str, Any] = (), bind: Mapping[str,
     update_plan = optimized(plan(graph), frozenset(no_passes))
     module = emit(update_plan, source, bind, folder)
     return Compilation(source, tree, graph, update_plan, module, imported, diagnostics)
+
+
+def check_all(compilation: Compilation) -> tuple[Diagnostic, ...]:
+    """Returns all that is odd or wrong with a file that compiles, shapes included."""
+    from graphdsl.shapes.check import examine
+    try:
+        return in_order([*compilation.warnings, *examine(compilation).diagnostics])
+    except GraphError as error:
+        return in_order([*compilation.warnings, *error.diagnostics])
 
 
 def read(path: Union[str, os.PathLike]) -> Source:

@@ -131,9 +131,15 @@ def _type(i: Input) -> str:
     return f'{i.dtype}[{", ".join("?" if length is None else str(length) for length in i.shape)}]'
 
 
-def examples(inputs: Sequence[Input]) -> dict[str, Any]:
-    """Returns two examples of zeros for every input, by name. Axes of any length have 8."""
-    arrays = {i.name: numpy.zeros((2, *[8 if length is None else length for length in i.shape]), i.dtype)
+def examples(inputs: Sequence[Input], rows: int = 2, length: int = 8) -> dict[str, Any]:
+    """Returns examples of zeros for every input, by name.
+
+    Args:
+        inputs: The inputs.
+        rows (int): How many examples.
+        length (int): Of axes of any length.
+    """
+    arrays = {i.name: numpy.zeros((rows, *[length if n is None else n for n in i.shape]), i.dtype)
               for i in inputs if i.name != '_'}
     return {name: chainer.Variable(array, requires_grad=False) if array.dtype.kind == 'f' else array
             for name, array in arrays.items()}

@@ -46,6 +46,7 @@ class Program:
 
     def __init__(self, module: Mapping[str, Any], origin: Origin):
         self.origin = origin
+        self._module = module
         self.name = module['NAME']
         self.inputs = module['INPUTS']
         self.noises = module.get('NOISES', ())
@@ -59,15 +60,17 @@ class Program:
         self.numbers: dict[str, Any] = Numbers(iteration=0, epoch=0, progress=0.0, **self._states)
         with origin.errors():
             self.warnings: tuple[Diagnostic, ...] = ()
-            self.models = initialize(module, self._try_out(module))
+            self.models = initialize(module, self._note_warnings)
             self.evaluations: Functions = module['make_evaluations'](self.models, self.numbers)
             self._predictions: Functions = module['make_predictions'](self.models, self.numbers)
             self.optimizers = module['make_optimizers'](self.models)
 
-    def _try_out(self, module: Mapping[str, Any]) -> Callable[[Mapping[str, chainer.Link]], None]:
-        def compute(models: Mapping[str, chainer.Link]) -> None:
-            self.warnings = try_out(module, models, self.origin)
-        return compute
+    def _note_warnings(self, models: Mapping[str, chainer.Link]) -> None:
+        self.warnings = self._try_out(self._module, models)
+
+    def _try_out(self, module: Mapping[str, Any], models: Mapping[str, chainer.Link]) -> tuple[Diagnostic, ...]:
+        """Runs everything once; returns warnings."""
+        return try_out(module, models, self.origin)
 
     def evaluate(self, batch: Mapping[str, Any]) -> dict[str, Any]:
         """Computes losses and metrics of a minibatch, in the mode that Chainer's configuration says.

@@ -1,0 +1,129 @@
+"""The shapes of a whole graph, and all that is wrong with them."""
+from __future__ import annotations
+
+import contextlib
+import random
+from dataclasses import dataclass
+from typing import Any, Iterable, Iterator, Mapping
+from unittest import mock
+
+import chainer
+import numpy
+
+from graphdsl.diagnostics import Diagnostic, Source, in_order
+from graphdsl.driver import Compilation
+from graphdsl.emit.chains import Chains
+from graphdsl.emit.module import binding_spans
+from graphdsl.emit.writer import Writer
+from graphdsl.loading import load
+from graphdsl.runtime import stateful
+from graphdsl.runtime.seeds import generators_of_its_own
+from graphdsl.runtime.trial import not_scalar, numbers_at_first, repeated, zeros
+from graphdsl.semantics.computation import Builtin
+from graphdsl.semantics.graph import Graph
+from graphdsl.shapes.report import Reporter
+from graphdsl.shapes.trace import Place, Trace
+from graphdsl.shapes.types import FEW, MORE, Type, symbolic
+
+Models = Mapping[str, chainer.Link]
+
+
+@dataclass(frozen=True)
+class Examination:
+    """What running a graph on zeros has shown.
+
+    Attributes:
+        diagnostics: Errors and warnings, in order.
+        trace: The run on a few rows.
+        types: What each stage gives, by place, axes of the batch named; empty where nobody asked and nothing is wrong.
+    """
+
+    diagnostics: tuple[Diagnostic, ...]
+    trace: Trace
+    types: Mapping[Place, Type]
+
+
+class Examiner:
+    """Runs graphs line by line on zeros.
+
+    Args:
+        graph: The graph.
+        source: Its file.
+        module: Names and values of its module.
+    """
+
+    def __init__(self, graph: Graph, source: Source, module: dict[str, Any]):
+        self.graph = graph
+        self.source = source
+        self.module = module
+        self._chains = Chains(Writer(source), graph)
+        self._chains.write_all()
+        self._spans = {str(key): span for key, span in binding_spans(graph).items()}
+        self._takes_gradients = any(callee == Builtin('grad') for body in (graph.assignments, *(
+            chain.assignments for chain, _ in self._chains.written)) for one in body for callee in one.callees)
+
+    def examine(self, models: Models, wants_types: bool = False) -> Examination:
+        """Runs everything once, and once more where a message or the caller wants to know the axes of the batch.
+
+        Args:
+            models: Of the module, by name, to be thrown away. All of their links are called.
+            wants_types: Whether the caller does.
+        """
+        few = self._run(models, FEW)
+        found = [*self._not_scalar(few), *repeated(self._values(few, self.module['LOSSES']), self._spans)]
+        more = self._run(models, MORE) if few.findings or wants_types else None
+        reporter = Reporter(self.graph, self.source)
+        again = {} if more is None else {(one.node.span, one.callers): one for one in more.findings}
+        found += [reporter.diagnostic(one, again.get((one.node.span, one.callers))) for one in few.findings]
+        types = {} if more is None else {place: symbolic(kind, more.types.get(place))
+                                         for place, kind in few.types.items()}
+        return Examination(in_order(found), few, types)
+
+    def _run(self, models: Models, rows: int) -> Trace:
+        for model in models.values():
+            stateful.reset(model)
+        given = {**zeros(self.module, rows), **numbers_at_first(self.module)}
+        with chainer.force_backprop_mode() if self._takes_gradients else chainer.no_backprop_mode():
+            return Trace(self.graph, self._chains, self.module, models, given).run()
+
+    def _not_scalar(self, few: Trace) -> Iterator[Diagnostic]:
+        names = [str(one.key) for one in (*self.graph.losses, *self.graph.metrics)]
+        return not_scalar(self._values(few, names), self._spans)
+
+    def _values(self, trace: Trace, names: Iterable[str]) -> dict[str, Any]:
+        found = {str(key): value for key, value in trace.values.items()}
+        return {name: found[name] for name in names if name in found}
+
+
+def examine(compilation: Compilation, wants_types: bool = False) -> Examination:
+    """Runs a graph on zeros, with zeros for parameters; nothing is left of it, in random generators or elsewhere.
+
+    Args:
+        compilation: What the phases made of its file.
+        wants_types: Whether the caller asks for the types of all stages.
+
+    Raises:
+        GraphError: If a model cannot be made.
+    """
+    module, origin = load(compilation)
+    with origin.errors(), without_trace(), zero_parameters():
+        models = dict(module['make_models']())
+        return Examiner(compilation.graph, compilation.source, module).examine(models, wants_types)
+
+
+@contextlib.contextmanager
+def without_trace() -> Iterator[None]:
+    """A mode that leaves no trace in random generators, running statistics or warnings of numbers."""
+    state = random.getstate()
+    try:
+        with generators_of_its_own(), chainer.using_config('train', False), numpy.errstate(all='ignore'):
+            yield
+    finally:
+        random.setstate(state)
+
+
+def zero_parameters() -> contextlib.AbstractContextManager:
+    """Lets parameters be zeros that cost neither time nor memory; no initializer is called."""
+    def generate_array(initializer, shape, xp, dtype=None, device=None):
+        return xp.zeros(shape, chainer.get_dtype(dtype or getattr(initializer, 'dtype', None)))
+    return mock.patch.object(chainer.initializers, 'generate_array', generate_array)
