@@ -90,7 +90,7 @@ def _names(m: Mismatch) -> Optional[Explanation]:
     if m.names is None:
         return None
     names, results = m.names
-    return Explanation('G717', f'this gives {results} values, and {"one name stands" if names == 1 else f"{names} names stand"} for them',
+    return Explanation('G717', f'this gives {results} results, and there are {names} names for it',
                        help='write a name for each; `_` takes what is not wanted')
 
 
@@ -223,7 +223,8 @@ def _kernel(m: Mismatch) -> Optional[Explanation]:
     if 'should be positive' not in str(m.error) or not m.arrays:
         return None
     image = m.arrays[0]
-    if image.shape[-1] in _FEW_CHANNELS and isinstance(image.shape[1], int) and image.shape[1] > max(_FEW_CHANNELS):
+    *lengths, last = image.shape[1:]
+    if last in _FEW_CHANNELS and all(isinstance(n, int) and n > max(_FEW_CHANNELS) for n in lengths):
         return _channels_last(m, image)
     size = m.option('ksize', 1, getattr(m.link, 'ksize', None))
     kernel = '' if size is None else f' of {size if isinstance(size, int) else " x ".join(map(str, size))}'
@@ -276,10 +277,12 @@ def _reshape(m: Mismatch) -> Optional[Explanation]:
     example = [n for n in array.shape if isinstance(n, int)]
     count = ' * '.join(map(str, example)) or '1'
     values = f'{count} = {math.prod(example)}' if len(example) > 1 else count
+    rest = [n for n in shape if n != -1]
+    asked = f'{" * ".join(map(str, rest))} = {math.prod(rest)}' if len(rest) > 1 else ''.join(map(str, rest))
     help = 'the sizes beside -1 must multiply to the values of an example' if -1 in shape else \
         'write -1 for the batch axis, so that a minibatch of any size goes'
     return Explanation('G713', f'{array.label} cannot have the shape {shape_text(shape)}',
-                       f'an example of {array.type} has {values} values', help)
+                       f'an example has {values} values, and the shape {asked}', help)
 
 
 def _split(m: Mismatch) -> Optional[Explanation]:
@@ -290,9 +293,8 @@ def _split(m: Mismatch) -> Optional[Explanation]:
     if not -len(array.shape) <= axis < len(array.shape):
         return None
     length = array.shape[axis]
-    message = f'axis {axis} of {array.label} has {length} elements, which {sections} parts do not divide' \
-        if isinstance(sections, int) else f'axis {axis} of {array.label} has {length} elements, and is split at {max(sections)}'
-    return Explanation('G715', message, f'{array.type} arrives',
+    problem = f'which {sections} parts do not divide' if isinstance(sections, int) else f'and is split at {max(sections)}'
+    return Explanation('G715', f'axis {axis} of {array.label} has {length} elements, {problem}', f'{array.type} arrives',
                        'parts of unlike size are written by where they begin, such as `split_axis(v, [4, 7], axis=1)`')
 
 
@@ -307,8 +309,9 @@ def _subscript(m: Mismatch) -> Optional[Explanation]:
     if outside is None:
         return None
     length = array.shape[int(outside[2])]
+    help = '' if isinstance(length, str) else f'they are counted from 0 to {length - 1}'
     return Explanation('G716', f'axis {outside[2]} of {array.label} has no element {outside[1]}',
-                       f'{array.type} is indexed', '' if isinstance(length, str) else f'they are counted from 0 to {length - 1}')
+                       f'{array.type} is indexed', help)
 
 
 def _axis(m: Mismatch) -> Optional[Explanation]:
@@ -318,8 +321,8 @@ def _axis(m: Mismatch) -> Optional[Explanation]:
     for array in m.arrays:
         n = len(array.shape)
         wrong = next((a for a in axes if isinstance(a, int) and not -n <= a < n), None)
-        if wrong is not None and 'axis' in (*m.options, 'axis') and re.search('ndim|axis|axes|Expr', str(m.error)):
-            has = 'no axes' if not n else 'axis 0 alone' if n == 1 else f'the axes 0 to {n - 1}'
+        if wrong is not None and re.search('ndim|axis|axes|Expr', str(m.error)):
+            has = ('no axes', 'axis 0 alone', 'the axes 0 and 1', *(f'the axes 0 to {i}' for i in range(2, n)))[n]
             return Explanation('G718', f'{_quoted(m.name)} is asked for axis {wrong}, and {array.label} has {has}',
                                f'{array.type} arrives')
     return None
@@ -350,7 +353,7 @@ def _broadcast(m: Mismatch) -> Optional[Explanation]:
     if m.name != 'broadcast_to' or not m.arrays or not isinstance(shape, (tuple, list)):
         return None
     return Explanation('G712', f'{m.arrays[0].label} cannot be repeated to the shape {shape_text(shape)}',
-                       f'{m.arrays[0].type} arrives', 'only axes of length 1 are repeated; `batch_size` is the batch axis')
+                       f'{m.arrays[0].type} arrives', 'only axes of length 1 are repeated')
 
 
 _RULES: Sequence[Rule] = (_names, _label_dtype, _label_shape, _axes_of_images, _channels, _kernel, _size, _dtypes,

@@ -45,5 +45,27 @@ def origin_of(frames: Sequence, node: Expression) -> Origin:
     return Origin(tuple(sorted(keys)), tuple(dict.fromkeys(through)))
 
 
+def named_by_caller(frames: Sequence, node: Expression) -> tuple[Sequence, Expression]:
+    """Returns the expression that gives a value its name, and the scopes up to the one in which it stands.
+
+    The argument of a model that is written as a chain of links has no name of its own: it is its caller's.
+    """
+    while len(frames) > 1 and isinstance(node, Reference) and node.key in frames[-1].body.inputs \
+            and node.span.end - node.span.start != len(node.key.base):
+        *callers, frame = frames
+        place = frame.body.inputs.index(node.key)
+        call = next((n for n in walk(callers[-1].node) if isinstance(n, Apply) and len(n.arguments) > place
+                     and _called(n) == frame.path[-1]), None)
+        if call is None:
+            break
+        frames, node = callers, call.arguments[place]
+    return frames, node
+
+
+def _called(node: Apply) -> str:
+    """Returns the name of the model, part or block that an expression calls."""
+    return str(node.callee.key) if isinstance(node.callee, ModelName) else node.callee.name
+
+
 def _models(stages: Iterable[Expression]) -> list[Key]:
     return [n.callee.key for n in walk(*stages) if isinstance(n, Apply) and isinstance(n.callee, ModelName)]

@@ -80,9 +80,9 @@ class Reporter:
         if isinstance(node, Previous):
             before = self._text(operand.before)
             return f'what `{before}` gives' if before else 'what the stage before gives'
+        if isinstance(node, Reference):
+            return f'`{node.key}`'
         text = self._text(node)
-        if isinstance(node, Reference) and text != str(node.key):
-            return 'what arrives'
         return f'`{text}`' if text else 'what is computed here'
 
     def _text(self, node: Expression) -> str:

@@ -19,7 +19,7 @@ from graphdsl.semantics.computation import (
     Apply, Arithmetic, Assignment, ChainType, Comparison, Expression, Key, PartName, Previous, Reference, Scalar,
     Sequence as Items, Subscript, children)
 from graphdsl.semantics.graph import Graph
-from graphdsl.shapes.origins import Origin, origin_of
+from graphdsl.shapes.origins import Origin, named_by_caller, origin_of
 from graphdsl.shapes.types import Type, type_of
 
 _THAT_FAIL = (Apply, Arithmetic, Comparison, Scalar, Subscript)
@@ -37,7 +37,7 @@ class Operand(NamedTuple):
     """What an expression is given.
 
     Attributes:
-        node: Its own expression.
+        node: Its own expression; of what a model without named arguments gets, that of the caller.
         value: What it is: a type for an array, else the value.
         origin: Where it comes from.
         before: The stage that gave it, where it has no name.
@@ -335,12 +335,13 @@ class Trace(chainer.FunctionHook):
         flat = [item for argument in given for item in (
             argument.items if isinstance(argument, Items) and argument.kind == 'list' else (argument,))]
         for item in flat:
-            before = frame.running.stages[frame.stage - 1] if isinstance(item, Previous) else None
-            is_declared = frame.chain is None and isinstance(item, Reference) and item.key in self._declared
-            declared = item.key if is_declared else None
-            origin = origin_of(self._frames, item)
+            owners, named = named_by_caller(self._frames, item)
+            before = owners[-1].running.stages[owners[-1].stage - 1] if isinstance(named, Previous) else None
+            is_declared = len(owners) == 1 and isinstance(named, Reference) and named.key in self._declared
+            declared = named.key if is_declared else None
+            origin = origin_of(owners, named)
             for value in self._evaluate(frame, [item]):
-                yield Operand(item, type_of(value) if _has_arrays(value) else value, origin, before, declared)
+                yield Operand(named, type_of(value) if _has_arrays(value) else value, origin, before, declared)
 
     def _options(self, frame: Frame, node: Expression) -> dict[str, Any]:
         if not isinstance(node, Apply):
