@@ -13,7 +13,7 @@ from typing import Any, Iterable, Optional
 import click
 
 from graphdsl import __version__
-from graphdsl.diagnostics import Diagnostic, GraphError, Source, Span, render
+from graphdsl.diagnostics import Diagnostic, GraphError, Source, Span, in_order, render
 from graphdsl.options import PASS_NAMES, checked_device, length_of, run_options, writing_to
 
 _COLORS: dict[str, dict[str, Any]] = {
@@ -175,7 +175,9 @@ def plan_command(file: str, params: dict[str, str], allow_imports: tuple[str, ..
 @_files
 @_set_option
 @_allow_option
-def check_command(files: tuple[str, ...], params: dict[str, str], allow_imports: tuple[str, ...]) -> None:
+@click.option('--shapes', is_flag=True, help='Print the shape and dtype of every value.')
+def check_command(files: tuple[str, ...], params: dict[str, str], allow_imports: tuple[str, ...],
+                  shapes: bool) -> None:
     """Checks FILES and shows all that is wrong with them."""
     from graphdsl.driver import check_all, read, translate
 
@@ -184,7 +186,8 @@ def check_command(files: tuple[str, ...], params: dict[str, str], allow_imports:
         try:
             source = read(file)
             folder = os.path.dirname(os.path.abspath(file))
-            found = check_all(translate(source, params, folder=folder, allow_imports=allow_imports))
+            compilation = translate(source, params, folder=folder, allow_imports=allow_imports)
+            found = _with_table(compilation) if shapes else check_all(compilation)
             wrong += [diagnostic for diagnostic in found if diagnostic.severity == 'error']
             show(found, source)
         except GraphError as error:
@@ -193,6 +196,16 @@ def check_command(files: tuple[str, ...], params: dict[str, str], allow_imports:
     if wrong:
         sys.exit(_status(wrong))
     click.echo(f'{len(files)} file{"s are" if len(files) > 1 else " is"} fine')
+
+
+def _with_table(compilation) -> tuple[Diagnostic, ...]:
+    """Prints the shapes of a file; returns what is odd or wrong with it."""
+    from graphdsl.shapes.check import examine
+    from graphdsl.tools import shape_table
+
+    found = examine(compilation, wants_types=True)
+    click.echo(shape_table.render(compilation, found), nl=False)
+    return in_order([*compilation.warnings, *found.diagnostics])
 
 
 @main.command()

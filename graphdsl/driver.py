@@ -71,10 +71,7 @@ def translate(source: Source, params: Mapping[str, Any] = (), bind: Mapping[str,
 def check_all(compilation: Compilation) -> tuple[Diagnostic, ...]:
     """Returns all that is odd or wrong with a file that compiles, shapes included."""
     from graphdsl.shapes.check import examine
-    try:
-        return in_order([*compilation.warnings, *examine(compilation).diagnostics])
-    except GraphError as error:
-        return in_order([*compilation.warnings, *error.diagnostics])
+    return in_order([*compilation.warnings, *examine(compilation).diagnostics])
 
 
 def read(path: Union[str, os.PathLike]) -> Source:

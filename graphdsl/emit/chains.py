@@ -98,7 +98,8 @@ class Chains:
         """Returns what the graph computes without training; it is written by parts."""
         graph = self._graph
         frozen = {model.key: 'runtime.evaluating({})' for model in graph.models if model.is_frozen}
-        return Body(Expressions(self.identifiers(), self.name, frozen, is_training=False), (), (), graph.assignments, ())
+        expressions = Expressions(self.identifiers(), self.name, frozen, is_training=False)
+        return Body(expressions, (), (), graph.assignments, ())
 
     def write_functions(self, assignments) -> None:
         """Writes the blocks without links that some assignments call."""

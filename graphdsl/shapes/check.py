@@ -10,7 +10,7 @@ from unittest import mock
 import chainer
 import numpy
 
-from graphdsl.diagnostics import Diagnostic, Source, in_order
+from graphdsl.diagnostics import Diagnostic, GraphError, Source, in_order
 from graphdsl.driver import Compilation
 from graphdsl.emit.chains import Chains
 from graphdsl.emit.module import binding_spans
@@ -34,13 +34,14 @@ class Examination:
 
     Attributes:
         diagnostics: Errors and warnings, in order.
-        trace: The run on a few rows.
-        types: What each stage gives, by place, axes of the batch named; empty where nobody asked and nothing is wrong.
+        types: What each stage gives, by place, axes of the batch named; empty where nobody asked.
+        sizes: Elements of the parameters of each link, by the names of the model and of the parts on the way to it;
+            likewise.
     """
 
     diagnostics: tuple[Diagnostic, ...]
-    trace: Trace
     types: Mapping[Place, Type]
+    sizes: Mapping[tuple[str, ...], int]
 
 
 class Examiner:
@@ -75,9 +76,10 @@ class Examiner:
         reporter = Reporter(self.graph, self.source)
         again = {} if more is None else {(one.node.span, one.callers): one for one in more.findings}
         found += [reporter.diagnostic(one, again.get((one.node.span, one.callers))) for one in few.findings]
-        types = {} if more is None else {place: symbolic(kind, more.types.get(place))
-                                         for place, kind in few.types.items()}
-        return Examination(in_order(found), few, types)
+        if not wants_types:
+            return Examination(in_order(found), {}, {})
+        types = {place: symbolic(kind, more.types.get(place)) for place, kind in few.types.items()}
+        return Examination(in_order(found), types, dict(_sizes(models)))
 
     def _run(self, models: Models, rows: int) -> Trace:
         for model in models.values():
@@ -102,13 +104,24 @@ def examine(compilation: Compilation, wants_types: bool = False) -> Examination:
         compilation: What the phases made of its file.
         wants_types: Whether the caller asks for the types of all stages.
 
-    Raises:
-        GraphError: If a model cannot be made.
+    Returns:
+        What is odd or wrong, and the types; where a model cannot be made, only this.
     """
     module, origin = load(compilation)
-    with origin.errors(), without_trace(), zero_parameters():
-        models = dict(module['make_models']())
-        return Examiner(compilation.graph, compilation.source, module).examine(models, wants_types)
+    try:
+        with origin.errors(), without_trace(), zero_parameters():
+            models = dict(module['make_models']())
+            return Examiner(compilation.graph, compilation.source, module).examine(models, wants_types)
+    except GraphError as error:
+        return Examination(error.diagnostics, {}, {})
+
+
+def _sizes(models: Models) -> Iterator[tuple[tuple[str, ...], int]]:
+    for name, model in models.items():
+        for path, link in model.namedlinks():
+            sizes = [parameter.size for parameter in link.params() if parameter.is_initialized]
+            if sizes:
+                yield (name, *path.split('/')[1:]) if path != '/' else (name,), sum(sizes)
 
 
 @contextlib.contextmanager

@@ -293,8 +293,10 @@ def _split(m: Mismatch) -> Optional[Explanation]:
     if not -len(array.shape) <= axis < len(array.shape):
         return None
     length = array.shape[axis]
-    problem = f'which {sections} parts do not divide' if isinstance(sections, int) else f'and is split at {max(sections)}'
-    return Explanation('G715', f'axis {axis} of {array.label} has {length} elements, {problem}', f'{array.type} arrives',
+    is_number = isinstance(sections, int)
+    problem = f'which {sections} parts do not divide' if is_number else f'and is split at {max(sections)}'
+    message = f'axis {axis} of {array.label} has {length} elements, {problem}'
+    return Explanation('G715', message, f'{array.type} arrives',
                        'parts of unlike size are written by where they begin, such as `split_axis(v, [4, 7], axis=1)`')
 
 

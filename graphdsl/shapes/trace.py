@@ -22,6 +22,7 @@ from graphdsl.semantics.graph import Graph
 from graphdsl.shapes.origins import Origin, named_by_caller, origin_of
 from graphdsl.shapes.types import Type, type_of
 
+_NOTHING = Key('_')
 _THAT_FAIL = (Apply, Arithmetic, Comparison, Scalar, Subscript)
 
 
@@ -268,10 +269,11 @@ class Trace(chainer.FunctionHook):
                 return False
             if self._meets:
                 self._find(frame, None)
-            keys = assignment.results[:1] if number < len(assignment.stages) - 1 else assignment.results
-            values = [type_of(frame.value(key)) for key in keys]
-            self.types.setdefault(Place(frame.path, frame.assignment, number),
-                                  tuple(values) if keys is assignment.results else values[0])
+            if number < len(assignment.stages) - 1:
+                gave = type_of(frame.value(next((key for key in assignment.results if key.base != '_'), _NOTHING)))
+            else:
+                gave = tuple(type_of(frame.value(key)) for key in assignment.results)
+            self.types.setdefault(Place(frame.path, frame.assignment, number), gave)
         if frame.chain is None:
             for key in self._points.intersection(assignment.results):
                 frame.bind(key, point(frame.value(key)))
@@ -317,7 +319,8 @@ class Trace(chainer.FunctionHook):
         """Returns the values of expressions; what the stage before gave may be several."""
         printer = frame.body.expressions
         printer.begin(frame.running)
-        first = next((printer.names.value(key) for key in frame.running.results if key.base != '_'), '_')
+        key = next((key for key in frame.running.results if key.base != '_'), _NOTHING)
+        first = '_' if key is _NOTHING else printer.names.value(key)
         text = ', '.join(printer.text(node, first) for node in expressions)
         return eval(self._code(f'[{text}]', 'eval'), self._module, frame.variables)
 
