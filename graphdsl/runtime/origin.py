@@ -6,7 +6,8 @@ import re
 import traceback
 from typing import Dict, Iterable, Mapping, Optional
 
-from graphdsl.diagnostics import Diagnostic, GraphError, Place, Source, Span
+from graphdsl.diagnostics import Diagnostic, GraphError, Place, Source, Span, in_order
+from graphdsl.runtime.batches import ColumnErrors
 from graphdsl.runtime.data import DataError
 from graphdsl.runtime.settings import Input
 
@@ -74,10 +75,18 @@ class Origin:
         """
         return self._errors
 
-    def error_of_stream(self, error: DataError, inputs: Iterable[Input], stream: str) -> GraphError:
-        """Returns what is wrong with the data of a stream, at the first of its inputs."""
+    def errors_of_stream(self, error: DataError, inputs: Iterable[Input], stream: str, note: str = ''
+                         ) -> tuple[Diagnostic, ...]:
+        """Returns what is wrong with the data of a stream, at its inputs, or at the first of them."""
         span = next((self.values[i.name] for i in inputs if i.stream == stream and i.name in self.values), Span(0, 0))
-        return GraphError([Diagnostic('G505', error.message, span, help=error.help)], self.source)
+        return self.of_data(error, span, note)
+
+    def of_data(self, error: DataError, span: Span, note: str = '') -> tuple[Diagnostic, ...]:
+        """Returns what is wrong with data: for each column at its input, else at a span."""
+        errors = error.errors if isinstance(error, ColumnErrors) else [error]
+        return in_order(Diagnostic(getattr(one, 'code', 'G505'), one.message,
+                                   self.values.get(getattr(one, 'column', ''), span),
+                                   notes=(note,) if note else (), help=one.help) for one in errors)
 
     def span_of_call(self) -> Optional[Span]:
         """Returns the place of the innermost line of the module that is running."""
@@ -112,7 +121,9 @@ class _Errors:
         if isinstance(error, Exception) and not isinstance(error, (GraphError, StopIteration)):
             diagnostic = self._origin.explain(error)
             if diagnostic is not None:
-                raise GraphError([diagnostic], self._origin.source) from error
+                of_columns = isinstance(error, ColumnErrors)
+                raise GraphError(self._origin.of_data(error, diagnostic.span) if of_columns else [diagnostic],
+                                 self._origin.source) from error
 
 
 def _summary(error: Exception) -> str:

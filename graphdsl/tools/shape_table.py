@@ -6,7 +6,7 @@ from typing import Any, Iterator, Mapping, Optional
 
 from graphdsl.diagnostics import Source
 from graphdsl.driver import Compilation
-from graphdsl.semantics.computation import Apply, Assignment, ChainType, Expression, Key, PartName
+from graphdsl.semantics.computation import Apply, Assignment, ChainType, Expression, PartName
 from graphdsl.shapes.check import Examination
 from graphdsl.shapes.trace import Place
 from graphdsl.shapes.types import ArrayType, Type
