@@ -4,7 +4,6 @@ from __future__ import annotations
 import contextlib
 from dataclasses import dataclass
 from typing import Any, Iterable, Iterator, Mapping
-from unittest import mock
 
 import chainer
 import numpy
@@ -20,6 +19,7 @@ from graphdsl.runtime.seeds import generators_of_its_own
 from graphdsl.runtime.trial import not_scalar, numbers_at_first, repeated, zeros
 from graphdsl.semantics.computation import Builtin
 from graphdsl.semantics.graph import Graph
+from graphdsl.shapes.cheap import shapes_alone
 from graphdsl.shapes.report import Reporter
 from graphdsl.shapes.trace import Place, Trace
 from graphdsl.shapes.types import FEW, MORE, Type, symbolic
@@ -108,7 +108,7 @@ def examine(compilation: Compilation, wants_types: bool = False) -> Examination:
     """
     module, origin = load(compilation)
     try:
-        with origin.errors(), without_trace(), zero_parameters():
+        with origin.errors(), without_trace(), shapes_alone():
             models = dict(module['make_models']())
             return Examiner(compilation.graph, compilation.source, module).examine(models, wants_types)
     except GraphError as error:
@@ -128,10 +128,3 @@ def without_trace() -> Iterator[None]:
     """A mode that leaves no trace in random generators and running statistics, and does not warn of numbers."""
     with generators_of_its_own(), chainer.using_config('train', False), numpy.errstate(all='ignore'):
         yield
-
-
-def zero_parameters() -> contextlib.AbstractContextManager:
-    """Lets parameters be zeros that cost neither time nor memory; no initializer is called."""
-    def generate_array(initializer, shape, xp, dtype=None, device=None):
-        return xp.zeros(shape, chainer.get_dtype(dtype or getattr(initializer, 'dtype', None)))
-    return mock.patch.object(chainer.initializers, 'generate_array', generate_array)
