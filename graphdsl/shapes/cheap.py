@@ -21,6 +21,7 @@ def shapes_alone() -> Iterator[None]:
     """
     with contextlib.ExitStack() as stack:
         stack.enter_context(mock.patch.object(chainer.initializers, 'generate_array', _zeros))
+        stack.enter_context(mock.patch.object(chainer.Parameter, '__init__', _without_gradient(chainer.Parameter)))
         for function, axis in ((Convolution2DFunction, 0), (Deconvolution2DFunction, 1)):
             forward = function._forward_cpu_core
             stack.enter_context(mock.patch.object(function, '_forward_cpu_core', _thin_convolution(forward, axis)))
@@ -31,6 +32,18 @@ def shapes_alone() -> Iterator[None]:
 def _zeros(initializer: Any, shape: Any, xp: Any, dtype: Any = None, device: Any = None) -> Any:
     """Takes the place of :func:`chainer.initializers.generate_array`."""
     return xp.zeros(shape, chainer.get_dtype(dtype or getattr(initializer, 'dtype', None)))
+
+
+def _without_gradient(parameter: type) -> Callable:
+    """Returns the construction of a parameter that fills no gradient with NaNs, as Chainer's does for a known shape."""
+    initialize = parameter.__init__
+
+    def init(self, initializer=None, shape=None, name=None, **options):
+        is_later = shape is not None and not isinstance(initializer, chainer.get_array_types())
+        initialize(self, initializer, None if is_later else shape, name, **options)
+        if is_later:
+            self.initialize(shape)
+    return init
 
 
 def _thin_convolution(forward: Callable, axis: int) -> Callable:

@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import contextlib
+import math
 from dataclasses import dataclass
 from typing import Any, Iterable, Iterator, Mapping
 
@@ -20,8 +21,8 @@ from graphdsl.runtime.trial import not_scalar, numbers_at_first, repeated, zeros
 from graphdsl.semantics.computation import Builtin
 from graphdsl.semantics.graph import Graph
 from graphdsl.shapes.cheap import shapes_alone
-from graphdsl.shapes.report import Reporter
-from graphdsl.shapes.trace import Place, Trace
+from graphdsl.shapes.report import Reporter, too_large
+from graphdsl.shapes.trace import MOST_ELEMENTS, Place, Trace
 from graphdsl.shapes.types import FEW, MORE, Type, symbolic
 
 Models = Mapping[str, chainer.Link]
@@ -69,6 +70,10 @@ class Examiner:
             models: Of the module, by name, to be thrown away. All of their links are called.
             wants_types: Whether the caller does.
         """
+        large = [one for one in (*self.graph.inputs, *self.graph.noises)
+                 if FEW * math.prod(n for n in one.shape if n is not None) > MOST_ELEMENTS]
+        if large:
+            return Examination(in_order(too_large(one.span) for one in large), {}, {})
         few = self._run(models, FEW)
         found = [*self._not_scalar(few), *repeated(self._values(few, self.module['LOSSES']), self._spans)]
         more = self._run(models, MORE) if few.findings or wants_types else None

@@ -5,6 +5,7 @@ The lines are those of the generated module, one compiled at a time. What depend
 from __future__ import annotations
 
 import contextlib
+import math
 from types import CodeType
 from typing import Any, Iterator, Mapping, NamedTuple, Optional, Sequence
 
@@ -21,6 +22,9 @@ from graphdsl.semantics.computation import (
 from graphdsl.semantics.graph import Graph
 from graphdsl.shapes.origins import Origin, named_by_caller, origin_of
 from graphdsl.shapes.types import Type, type_of
+
+#: An array with more elements is not computed with, where it is only looked at: a gigabyte of float32.
+MOST_ELEMENTS = 2 ** 28
 
 _NOTHING = Key('_')
 _THAT_FAIL = (Apply, Arithmetic, Comparison, Scalar, Subscript)
@@ -74,6 +78,10 @@ class Finding(NamedTuple):
     error: Optional[Exception]
     results: Optional[int] = None
     names: int = 1
+
+
+class TooLarge(Exception):
+    """Ends what would take too much memory only to look at shapes."""
 
 
 class Unknown(Exception):
@@ -157,6 +165,7 @@ class Trace(chainer.FunctionHook):
         self._rows = given['batch_size']
         self._codes: dict[str, CodeType] = {}
         self._bodies: dict[int, Body] = {}
+        self._models = models
         self._links: dict[int, tuple[str, ChainType]] = {}
         self._seen: set[tuple[Span, ...]] = set()
         self._meets = False
@@ -187,8 +196,16 @@ class Trace(chainer.FunctionHook):
         return self
 
     def forward_preprocess(self, function, in_data) -> None:
-        """Notes that a column meets a row: their sum has a value for every pair of examples."""
+        """Notes that a column meets a row: their sum has a value for every pair of examples.
+
+        Raises:
+            TooLarge: If an array is too large to be computed with.
+        """
         shapes = {array.shape for array in in_data if array is not None}
+        if max(map(math.prod, shapes), default=0) > MOST_ELEMENTS:      # of parameters there may be more
+            weights = {id(p.array) for model in self._models.values() for p in model.params() if p.is_initialized}
+            if any(array is not None and array.size > MOST_ELEMENTS and id(array) not in weights for array in in_data):
+                raise TooLarge
         self._meets = self._meets or shapes == {(self._rows, 1), (self._rows,)}
 
     @contextlib.contextmanager
@@ -260,6 +277,9 @@ class Trace(chainer.FunctionHook):
             try:
                 exec(self._code(line, 'exec'), self._module, frame.variables)
             except Unknown:
+                return False
+            except MemoryError:
+                self._find(frame, TooLarge())
                 return False
             except ArithmeticError:     # what zeros lead to, such as one divided by a loss
                 return False
