@@ -79,7 +79,10 @@ class Examiner:
         more = self._run(models, MORE) if few.findings or wants_types else None
         reporter = Reporter(self.graph, self.source)
         again = {} if more is None else {(one.node.span, one.callers): one for one in more.findings}
-        found += [reporter.diagnostic(one, again.get((one.node.span, one.callers))) for one in few.findings]
+        for one in few.findings:
+            other = again.get((one.node.span, one.callers))
+            if one.error is not None or other is not None:     # two parameters may have such shapes by chance
+                found.append(reporter.diagnostic(one, other))
         if not wants_types:
             return Examination(in_order(found), {}, {})
         types = {place: symbolic(kind, more.types.get(place)) for place, kind in few.types.items()}

@@ -184,7 +184,7 @@ def _channels(m: Mismatch) -> Optional[Explanation]:
     image = m.arrays[0]
     if image.shape[1] == wanted:
         return None
-    if len(image.shape) > 2 and image.shape[-1] == wanted:
+    if len(image.shape) > 2 and image.shape[-1] == wanted and hasattr(m.link, 'in_channels'):
         return _channels_last(m, image)
     if len(image.shape) == 2:
         what = 'values per example'
