@@ -44,11 +44,11 @@ class CompiledGraph(Program):
         self.warnings = compilation.warnings + self.warnings
 
     def _try_out(self, module: Mapping[str, Any], models: Mapping[str, chainer.Link]) -> tuple[Diagnostic, ...]:
-        diagnostics = self._examiner.examine(models).diagnostics
-        if any(diagnostic.severity == 'error' for diagnostic in diagnostics):
-            raise GraphError(diagnostics, self.origin.source)
+        found = self._examiner.examine(models)
+        if any(diagnostic.severity == 'error' for diagnostic in found.diagnostics):
+            raise GraphError(found.diagnostics, self.origin.source) from found.cause
         try_iteration(module, models, self.origin)
-        return diagnostics
+        return found.diagnostics
 
     def count_nodes(self) -> dict[tuple[str, Optional[int]], Nodes]:
         """Counts the function nodes that run in the first iteration, on zeros and copies of the models.

@@ -4,7 +4,7 @@ from __future__ import annotations
 import contextlib
 import math
 from dataclasses import dataclass
-from typing import Any, Iterable, Iterator, Mapping
+from typing import Any, Iterable, Iterator, Mapping, Optional
 
 import chainer
 import numpy
@@ -22,8 +22,8 @@ from graphdsl.semantics.computation import Builtin
 from graphdsl.semantics.graph import Graph
 from graphdsl.shapes.cheap import shapes_alone
 from graphdsl.shapes.report import Reporter, too_large
-from graphdsl.shapes.trace import MOST_ELEMENTS, Place, Trace
-from graphdsl.shapes.types import FEW, MORE, Type, symbolic
+from graphdsl.shapes.trace import MOST_ELEMENTS, Finding, Place, Trace
+from graphdsl.shapes.types import FEW, LONG, MORE, SHORT, Type, symbolic
 
 Models = Mapping[str, chainer.Link]
 
@@ -37,11 +37,13 @@ class Examination:
         types: What each stage gives, by place, axes of the batch named; empty where nobody asked.
         sizes: Elements of the parameters of each link, by the names of the model and of the parts on the way to it;
             likewise.
+        cause: The first exception, if there was one.
     """
 
     diagnostics: tuple[Diagnostic, ...]
     types: Mapping[Place, Type]
     sizes: Mapping[tuple[str, ...], int]
+    cause: Optional[Exception] = None
 
 
 class Examiner:
@@ -76,22 +78,25 @@ class Examiner:
             return Examination(in_order(too_large(one.span) for one in large), {}, {})
         few = self._run(models, FEW)
         found = [*self._not_scalar(few), *repeated(self._values(few, self.module['LOSSES']), self._spans)]
-        more = self._run(models, MORE) if few.findings or wants_types else None
-        reporter = Reporter(self.graph, self.source)
-        again = {} if more is None else {(one.node.span, one.callers): one for one in more.findings}
-        for one in few.findings:
-            other = again.get((one.node.span, one.callers))
-            if one.error is not None or other is not None:     # two parameters may have such shapes by chance
-                found.append(reporter.diagnostic(one, other))
-        if not wants_types:
+        if not (few.findings or wants_types):
             return Examination(in_order(found), {}, {})
-        types = {place: symbolic(kind, more.types.get(place)) for place, kind in few.types.items()}
-        return Examination(in_order(found), types, dict(_sizes(models)))
+        more = self._run(models, MORE)
+        is_ragged = any(None in i.shape for i in self.graph.inputs)
+        longer = self._run(models, FEW, LONG) if is_ragged else None
+        reporter = Reporter(self.graph, self.source)
+        for one in few.findings:
+            other = _same(one, more)
+            if one.error is not None or other is not None:     # two parameters may have such shapes by chance
+                found.append(reporter.diagnostic(one, other, _same(one, longer)))
+        cause = next((one.error for one in few.findings if one.error is not None), None)
+        types = {place: symbolic(kind, more.types.get(place), longer and longer.types.get(place))
+                 for place, kind in few.types.items()}
+        return Examination(in_order(found), types, dict(_sizes(models)), cause)
 
-    def _run(self, models: Models, rows: int) -> Trace:
+    def _run(self, models: Models, rows: int, length: int = SHORT) -> Trace:
         for model in models.values():
             stateful.reset(model)
-        given = {**zeros(self.module, rows), **numbers_at_first(self.module)}
+        given = {**zeros(self.module, rows, length), **numbers_at_first(self.module)}
         with chainer.force_backprop_mode() if self._takes_gradients else chainer.no_backprop_mode():
             return Trace(self.graph, self._chains, self.module, models, given).run()
 
@@ -102,6 +107,12 @@ class Examiner:
     def _values(self, trace: Trace, names: Iterable[str]) -> dict[str, Any]:
         found = {str(key): value for key, value in trace.values.items()}
         return {name: found[name] for name in names if name in found}
+
+
+def _same(finding: Finding, trace: Optional[Trace]) -> Optional[Finding]:
+    """Returns what another run has found at the place of a finding."""
+    return next((one for one in trace.findings if (one.node.span, one.callers) == (finding.node.span, finding.callers)),
+                None) if trace is not None else None
 
 
 def examine(compilation: Compilation, wants_types: bool = False) -> Examination:

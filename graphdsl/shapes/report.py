@@ -28,15 +28,16 @@ class Reporter:
     graph: Graph
     source: Source
 
-    def diagnostic(self, found: Finding, again: Optional[Finding]) -> Diagnostic:
+    def diagnostic(self, found: Finding, more: Optional[Finding], longer: Optional[Finding] = None) -> Diagnostic:
         """Returns the diagnostic of a finding.
 
         Args:
             found: As a few rows showed it.
-            again: As more rows did, if they showed it at all.
+            more: As more rows did, if they showed it at all.
+            longer: As longer axes of any length did, if they did.
         """
-        given = [(operand, symbolic(operand.value, other) if _is_type(operand.value) else operand.value)
-                 for operand, other in zip(found.operands, _values(found, again))]
+        given = [(operand, symbolic(operand.value, *others) if _is_type(operand.value) else operand.value)
+                 for operand, *others in zip(found.operands, _values(found, more), _values(found, longer))]
         places = tuple(Place(span, 'called from here') for span in dict.fromkeys(found.callers)
                        if span != found.node.span)
         notes = tuple(dict.fromkeys(self._note(operand, kind) for operand, kind in given if _is_type(kind)))

@@ -9,6 +9,8 @@ import numpy
 
 #: Rows of the minibatches that tell which axes grow with the batch. They are even, as some graphs halve theirs.
 FEW, MORE = 2, 4
+#: Lengths of axes of any length.
+SHORT, LONG = 8, 12
 
 
 class ArrayType(NamedTuple):
@@ -16,7 +18,8 @@ class ArrayType(NamedTuple):
 
     Attributes:
         dtype: Name of its dtype.
-        shape: Lengths of its axes: integers, or texts such as ``'B'`` where they grow with the batch.
+        shape: Lengths of its axes: integers, or texts such as ``'B'`` where they grow with the batch, and ``'?'``
+            where they grow with an axis of any length.
     """
 
     dtype: str
@@ -43,22 +46,31 @@ def type_of(value: Any) -> Type:
     return None
 
 
-def symbolic(few: Type, more: Type) -> Type:
+def symbolic(few: Type, more: Type, longer: Type = None) -> Type:
     """Returns a type whose axes are named by the batch.
 
     Args:
         few: With ``FEW`` rows in a minibatch.
         more: The same with ``MORE`` rows; None where it is not known, and an axis of ``FEW`` is taken for the batch.
+        longer: The same as ``few`` with longer axes where inputs have any length; they become ``'?'``.
     """
     if isinstance(few, ArrayType):
-        others = more.shape if isinstance(more, ArrayType) and len(more.shape) == len(few.shape) else None
-        if others is None:
-            return few._replace(shape=tuple('B' if not i and n == FEW else n for i, n in enumerate(few.shape)))
-        return few._replace(shape=tuple(map(_length, few.shape, others)))
+        if _is_alike(few, more):
+            shape = list(map(_length, few.shape, more.shape))
+        else:
+            shape = ['B' if not i and n == FEW else n for i, n in enumerate(few.shape)]
+        if _is_alike(few, longer):
+            shape = ['?' if n != m else text for text, n, m in zip(shape, few.shape, longer.shape)]
+        return few._replace(shape=tuple(shape))
     if isinstance(few, tuple):
-        others = more if isinstance(more, tuple) and len(more) == len(few) else (None,) * len(few)
-        return tuple(map(symbolic, few, others))
+        others = [other if isinstance(other, tuple) and len(other) == len(few) else (None,) * len(few)
+                  for other in (more, longer)]
+        return tuple(map(symbolic, few, *others))
     return few
+
+
+def _is_alike(one: ArrayType, other: Type) -> bool:
+    return isinstance(other, ArrayType) and len(other.shape) == len(one.shape)
 
 
 def _length(few: int, more: int) -> Union[int, str]:

@@ -129,6 +129,14 @@ def test_axes_of_the_batch(more, name, expected):
     assert types(f'{base}{more}\nmetric u = mean({name})\n')[name] == expected
 
 
+def test_axes_of_any_length():
+    base = 'input w: int32[?] pad -1\nmodel m = EmbedID(10, 3, ignore_label=-1)\nw -> m -> e\n' \
+           'loss a = mean(e)\noptimizer SGD() owns m\n'
+    assert types(base)['e'] == 'float32[B, ?, 3]'
+    diagnostic, = graphdsl.check(f'{base}loss b = mean(matmul(e, e))')
+    assert diagnostic.notes[0].startswith('`e` is float32[B, ?, 3]: it comes from `w` (int32[?], line 1)')
+
+
 def test_an_axis_is_guessed_where_more_examples_fail():
     assert str(symbolic(ArrayType('int32', (2, 2)), None)) == 'int32[B, 2]'
 
