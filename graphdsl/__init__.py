@@ -30,7 +30,9 @@ def __getattr__(name: str) -> Any:
 
 def check(text: str, params: Mapping[str, Any] = (), bind: Mapping[str, Any] = (),
           allow_imports: Iterable[str] = (), limits: Limits = Limits()) -> tuple[Diagnostic, ...]:
-    """Checks a graph; nothing of it runs but the imports that are allowed.
+    """Checks a graph, and runs it once on zeros to learn the shapes of all values.
+
+    No data is read, no weights are loaded, nothing is trained, and random generators stay as they are.
 
     Args:
         text: The graph.
@@ -42,8 +44,9 @@ def check(text: str, params: Mapping[str, Any] = (), bind: Mapping[str, Any] = (
     Returns:
         All errors and warnings, in the order of the text.
     """
-    from graphdsl.driver import translate
+    from graphdsl.driver import check_all, translate
     try:
-        return translate(Source(text), dict(params), dict(bind), allow_imports=allow_imports, limits=limits).warnings
+        return check_all(translate(Source(text), dict(params), dict(bind), allow_imports=allow_imports,
+                                   limits=limits))
     except GraphError as error:
         return error.diagnostics

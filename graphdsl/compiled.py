@@ -2,24 +2,22 @@
 from __future__ import annotations
 
 import copy
-import itertools
-import linecache
 import os
-from types import CodeType
 from typing import Any, Iterable, Mapping, Optional, Union
 
-from graphdsl.diagnostics import Diagnostic, GraphError, Source, Span
+import chainer
+
+from graphdsl.diagnostics import Diagnostic, GraphError, Source
 from graphdsl.driver import Compilation, read, translate
-from graphdsl.emit.module import binding_spans
-from graphdsl.limits import Limits, with_room
+from graphdsl.limits import Limits
+from graphdsl.loading import load
 from graphdsl.plan.plan import Plan
 from graphdsl.runtime.counting import Nodes, count_nodes
-from graphdsl.runtime.origin import Origin
 from graphdsl.runtime.program import Program
 from graphdsl.runtime.seeds import generators_of_its_own
 from graphdsl.runtime.snapshots import load_snapshot  # noqa: F401 (public, as `graphdsl.load_snapshot`)
-
-_numbers = itertools.count(1)
+from graphdsl.runtime.trial import try_iteration
+from graphdsl.shapes.check import Examiner
 
 
 class CompiledGraph(Program):
@@ -40,21 +38,19 @@ class CompiledGraph(Program):
     def __init__(self, compilation: Compilation):
         self.source: str = compilation.module.text
         self.plan: Plan = compilation.plan
-        filename = f'<graphdsl {next(_numbers)}: {compilation.source.name}>'
-        # Tracebacks and inspect find the generated lines here.
-        linecache.cache[filename] = (len(self.source), None, self.source.splitlines(True), filename)
-        namespace = {'__name__': 'graphdsl_module', '__file__': filename, **compilation.imported}
-        exec(_code(compilation, filename), namespace)
-        self._module = namespace
+        self._module, origin = load(compilation)
         self._regions = compilation.module.regions
-        graph = compilation.graph
-        origin = Origin(filename, compilation.source, compilation.module.spans,
-                        {str(key): span for key, span in binding_spans(graph).items()},
-                        {str(model.key): model.span for model in graph.models},
-                        {optimizer.name: optimizer.span for optimizer in graph.optimizers})
-        super().__init__(namespace, origin, compilation.limits)
-        self.losses = tuple(str(loss.key) for loss in graph.losses)
+        self._examiner = Examiner(compilation.graph, compilation.source, self._module)
+        super().__init__(self._module, origin, compilation.limits)
+        self.losses = tuple(str(loss.key) for loss in compilation.graph.losses)
         self.warnings = compilation.warnings + self.warnings
+
+    def _try_out(self, module: Mapping[str, Any], models: Mapping[str, chainer.Link]) -> tuple[Diagnostic, ...]:
+        found = self._examiner.examine(models)
+        if any(diagnostic.severity == 'error' for diagnostic in found.diagnostics):
+            raise GraphError(found.diagnostics, self.origin.source) from found.cause
+        try_iteration(module, models, self.origin)
+        return found.diagnostics
 
     def count_nodes(self) -> dict[tuple[str, Optional[int]], Nodes]:
         """Counts the function nodes that run in the first iteration, on zeros and copies of the models.
@@ -65,20 +61,6 @@ class CompiledGraph(Program):
         """
         with self.origin.errors(), generators_of_its_own():
             return count_nodes(self._module, copy.deepcopy(self.models), self.origin.filename, self._regions)
-
-
-def _code(compilation: Compilation, filename: str) -> CodeType:
-    """Lets Python read the generated module."""
-    try:
-        return with_room(compilation.limits, compile, compilation.module.text, filename, 'exec')
-    except (SyntaxError, RecursionError, MemoryError) as error:
-        line = getattr(error, 'lineno', None)
-        if line is not None and 'too many' not in str(error):
-            raise
-        span = compilation.module.spans.get(line, Span(0, 0))
-        raise GraphError([Diagnostic('G040', 'Python cannot read what this compiles to', span,
-                                     reason=error.msg if line is not None else 'it is nested too deeply',
-                                     help='give a part of it a name')], compilation.source) from None
 
 
 def compile_text(text: str, params: Mapping[str, Any] = (), bind: Mapping[str, Any] = (),

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Iterable, Mapping, Optional, Union
 
-from graphdsl.diagnostics import Diagnostic, GraphError, Source, Span, mistake
+from graphdsl.diagnostics import Diagnostic, GraphError, Source, Span, in_order, mistake
 from graphdsl.limits import Limits, with_room
 
 
@@ -91,6 +91,12 @@ def _check_steps(plan: Any, source: Source, limits: Limits) -> None:
                             spans.get(step.name, Span(0, 0)),
                             reason=f'{total:,} up to this step', help=limits.advice('calls', total))
             raise GraphError([wrong.diagnostic], source)
+
+
+def check_all(compilation: Compilation) -> tuple[Diagnostic, ...]:
+    """Returns all that is odd or wrong with a file that compiles, shapes included."""
+    from graphdsl.shapes.check import examine
+    return in_order([*compilation.warnings, *examine(compilation).diagnostics])
 
 
 def read(path: Union[str, os.PathLike], limits: Limits = Limits()) -> Source:

@@ -3,13 +3,32 @@ from __future__ import annotations
 
 import keyword
 from dataclasses import replace
-from typing import Iterable
+from typing import Mapping, NamedTuple
 
 from graphdsl.semantics.computation import (
-    Apply, ChainType, Construct, Key, Literal, PartName, Reference, Weight, walk)
+    Apply, Assignment, ChainType, Construct, Key, Literal, Part, PartName, Reference, Weight, walk)
+from graphdsl.semantics.graph import Graph
 from graphdsl.emit.expressions import Expressions, literal, write_assignment, write_families, write_return
-from graphdsl.emit.names import FUNCTION_NAMES, MODULE_NAMES, Identifiers, class_name
+from graphdsl.emit.names import FUNCTION_NAMES, MODULE_NAMES, Identifiers, class_name, imported_name
 from graphdsl.emit.writer import Writer
+
+
+class Body(NamedTuple):
+    """What is computed in one Python scope: a method, a function, or the graph.
+
+    Attributes:
+        expressions: Prints it, with the names of the scope.
+        inputs: What is given.
+        weights: Parts that are arrays.
+        assignments: In the order of computation.
+        outputs: What comes out.
+    """
+
+    expressions: Expressions
+    inputs: tuple[Key, ...]
+    weights: tuple[Part, ...]
+    assignments: tuple[Assignment, ...]
+    outputs: tuple[Key, ...]
 
 
 class Chains:
@@ -17,14 +36,20 @@ class Chains:
 
     Args:
         writer: Where they are written.
-        taken: Names of the module that classes must not have, such as those it imports.
+        graph: The graph, whose imports have names that classes must not have.
     """
 
-    def __init__(self, writer: Writer, taken: Iterable[str]):
+    def __init__(self, writer: Writer, graph: Graph):
         self._writer = writer
+        self._graph = graph
         self._names: dict[tuple[ChainType, bool], str] = {}
         self._numbers: dict[str, int] = {}       # the latest that a name was given
-        self._taken = {*MODULE_NAMES, *FUNCTION_NAMES, *taken}
+        self._taken = {*MODULE_NAMES, *FUNCTION_NAMES, *(imported_name(name) for name, _ in graph.imports)}
+
+    @property
+    def written(self) -> Mapping[tuple[ChainType, bool], str]:
+        """The names of what is written, by chain and whether it is a class."""
+        return self._names
 
     def identifiers(self) -> Identifiers:
         """Returns identifiers for a function that may call all that is written so far."""
@@ -33,6 +58,12 @@ class Chains:
     def name(self, chain: ChainType, is_model: bool = False) -> str:
         """Returns the name of a chain's class, or of its function if it has no parts; it must be written."""
         return self._names[chain, is_model or bool(chain.parts)]
+
+    def write_all(self) -> None:
+        """Writes all chains of the graph."""
+        for model in self._graph.models:
+            self.write(model.chain, is_model=True)
+        self.write_functions(self._graph.assignments)
 
     def write(self, chain: ChainType, is_model: bool = False) -> None:
         """Writes a chain after those it is made of, unless one of the same shape is there already.
@@ -55,6 +86,20 @@ class Chains:
             self._write_class(chain, name)
         else:
             self._write_forward(chain, name, ())
+
+    def body(self, chain: ChainType) -> Body:
+        """Returns what a chain computes."""
+        frozen = {part.name: 'runtime.evaluating({})' for part in chain.parts if part.is_frozen}
+        weights = tuple(part for part in chain.parts if isinstance(part.content, Weight))
+        return Body(Expressions(self.identifiers(), self.name, frozen), tuple(map(Key, chain.inputs)), weights,
+                    chain.assignments, tuple(map(Key, chain.outputs)))
+
+    def graph_body(self) -> Body:
+        """Returns what the graph computes without training; it is written by parts."""
+        graph = self._graph
+        frozen = {model.key: 'runtime.evaluating({})' for model in graph.models if model.is_frozen}
+        expressions = Expressions(self.identifiers(), self.name, frozen, is_training=False)
+        return Body(expressions, (), (), graph.assignments, ())
 
     def write_functions(self, assignments) -> None:
         """Writes the blocks without links that some assignments call."""
@@ -95,19 +140,17 @@ class Chains:
                         writer.line(f'self.{part.name} = {self.name(part.content)}()')
 
     def _write_forward(self, chain: ChainType, name: str, first: tuple[str, ...]) -> None:
-        writer, names = self._writer, self.identifiers()
-        frozen = {part.name: 'runtime.evaluating({})' for part in chain.parts if part.is_frozen}
-        expressions = Expressions(names, self.name, frozen)
-        inputs = [names.value(Key(i)) for i in chain.inputs]
-        weights = [part for part in chain.parts if isinstance(part.content, Weight)]
+        writer, body = self._writer, self.body(chain)
+        names = body.expressions.names
+        inputs = list(map(names.value, body.inputs))
         with writer.block(f'def {name}({", ".join([*first, *inputs])}):'):
-            write_families(writer, names, [*(part.content.key for part in weights),
+            write_families(writer, names, [*(part.content.key for part in body.weights),
                                            *(key for a in chain.assignments for key in a.results)])
-            for part in weights:
+            for part in body.weights:
                 writer.line(f'{names.value(part.content.key)} = self.{part.name}')
             for assignment in chain.assignments:
-                write_assignment(writer, expressions, assignment)
-            write_return(writer, expressions, tuple(Key(output) for output in chain.outputs))
+                write_assignment(writer, body.expressions, assignment)
+            write_return(writer, body.expressions, body.outputs)
 
 
 def _parameter(weight: Weight, expressions: Expressions) -> str:

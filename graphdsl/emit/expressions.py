@@ -233,17 +233,25 @@ def write_assignment(writer: Writer, expressions: Expressions, assignment: Assig
         is_wanted: Whether gradients that it takes are differentiated again.
         modes: What each stage runs within, if anything.
     """
+    for i, line in enumerate(assignment_lines(expressions, assignment, is_wanted)):
+        is_last = i == len(assignment.stages) - 1
+        with writer.within(modes[i] if modes and not is_last else ''):
+            writer.line(line, assignment.stages[i].span)
+    for key in assignment.results:
+        if key in points:
+            target = expressions.names.value(key)
+            writer.line(f'{target} = runtime.point({target})', assignment.span)
+
+
+def assignment_lines(expressions: Expressions, assignment: Assignment, is_wanted: bool = True) -> Iterator[str]:
+    """Yields an assignment as Python, a line per stage; see :func:`write_assignment`."""
     expressions.begin(assignment, is_wanted)
     targets = [expressions.names.value(key) if key.base != '_' else '_' for key in assignment.results]
     first = next((target for target in targets if target != '_'), '_')
     *others, last = assignment.stages
-    for i, stage in enumerate(others):
-        with writer.within(modes[i] if modes else ''):
-            writer.line(f'{first} = {expressions.text(stage, first)}', stage.span)
-    writer.line(f'{", ".join(targets)} = {expressions.text(last, first)}', last.span)
-    for key, target in zip(assignment.results, targets):
-        if key in points:
-            writer.line(f'{target} = runtime.point({target})', assignment.span)
+    for stage in others:
+        yield f'{first} = {expressions.text(stage, first)}'
+    yield f'{", ".join(targets)} = {expressions.text(last, first)}'
 
 
 def write_return(writer: Writer, expressions: Expressions, keys: tuple[Key, ...]) -> None:

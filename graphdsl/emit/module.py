@@ -62,13 +62,11 @@ class _Emitter:
         self.models = {model.key: model for model in self.graph.models}
         self.spans = binding_spans(self.graph)
         self.writer = Writer(source)
-        self.chains = Chains(self.writer, [imported_name(name) for name, _ in self.graph.imports])
+        self.chains = Chains(self.writer, self.graph)
 
     def write(self) -> None:
         self._header()
-        for model in self.graph.models:
-            self.chains.write(model.chain, is_model=True)
-        self.chains.write_functions(self.graph.assignments)
+        self.chains.write_all()
         self._models()
         self._weights()
         self._optimizers()

@@ -103,21 +103,23 @@ class Draws:
 
 
 class ZeroDraws:
-    """Draws two rows of zeros again and again, in place of :class:`Draws`.
+    """Draws some rows of zeros again and again, in place of :class:`Draws`.
 
     Args:
         columns: Names of each stream's inputs, in order, by stream.
         examples: Values by name.
         noises: What may be drawn beside data.
         device (chainer.backend.Device): Where noise goes.
+        rows (int): How many rows.
     """
 
     def __init__(self, columns: Mapping[str, Sequence[str]], examples: Mapping[str, Any], noises: Sequence[Noise] = (),
-                 device=None):
+                 device=None, rows: int = 2):
         self._columns = columns
         self._examples = examples
         self._noises = {noise.name: noise for noise in noises}
         self._device = device
+        self._rows = rows
 
     def begin(self) -> None:
         """Does nothing."""
@@ -131,14 +133,14 @@ class ZeroDraws:
         noise = self._noises[name]
         if noise.dtype is None:
             return 0.0
-        values = numpy.zeros((2, *noise.shape), noise.dtype)
+        values = numpy.zeros((self._rows, *noise.shape), noise.dtype)
         if noise.distribution == 'permutation':
             values[...] = numpy.arange(values.shape[-1])
         return wrap(values, self._device)
 
     def batch_size(self, stream: str) -> int:
-        """Returns 2."""
-        return 2
+        """Returns how many rows there are."""
+        return self._rows
 
     def history(self, name: str, value: Any) -> Any:
         """Returns the value without its history."""

@@ -6,8 +6,9 @@ import re
 import traceback
 from typing import Dict, Iterable, Mapping, Optional
 
-from graphdsl.diagnostics import GraphError, Source, Span
-from graphdsl.runtime.data import Ended
+from graphdsl.diagnostics import Diagnostic, GraphError, Source, Span, in_order
+from graphdsl.runtime.batches import ColumnErrors
+from graphdsl.runtime.data import DataError, Ended
 from graphdsl.runtime.failures import explain, frames_of, is_ours, of_data
 from graphdsl.runtime.settings import Input
 
@@ -91,6 +92,19 @@ class Origin:
         span = next((self.values[i.name] for i in inputs if i.stream == stream and i.name in self.values), Span(0, 0))
         return _Reading(self, span, what)
 
+    def errors_of_stream(self, error: DataError, inputs: Iterable[Input], stream: str, note: str = ''
+                         ) -> tuple[Diagnostic, ...]:
+        """Returns what is wrong with the data of a stream, at its inputs, or at the first of them."""
+        span = next((self.values[i.name] for i in inputs if i.stream == stream and i.name in self.values), Span(0, 0))
+        return self.of_data(error, span, note)
+
+    def of_data(self, error: DataError, span: Span, note: str = '') -> tuple[Diagnostic, ...]:
+        """Returns what is wrong with data: for each column at its input, else at a span."""
+        errors = error.errors if isinstance(error, ColumnErrors) else [error]
+        return in_order(Diagnostic(getattr(one, 'code', 'G505'), one.message,
+                                   self.values.get(getattr(one, 'column', ''), span),
+                                   notes=(note,) if note else (), help=one.help) for one in errors)
+
     def span_of_call(self) -> Optional[Span]:
         """Returns the place of the innermost line of the module that is running."""
         frames = [frame.lineno for frame in traceback.extract_stack()
@@ -116,7 +130,9 @@ class _Errors:
         if isinstance(error, (Exception, SystemExit)) and not isinstance(error, GraphError):
             diagnostic = explain(error, self._origin)
             if diagnostic is not None:
-                raise _error(error)([diagnostic], self._origin.source) from error
+                found = self._origin.of_data(error, diagnostic.span) if isinstance(error, ColumnErrors) else \
+                    [diagnostic]
+                raise _error(error)(found, self._origin.source) from error
 
 
 class _Reading:
@@ -134,7 +150,9 @@ class _Reading:
         if isinstance(error, (Exception, SystemExit)) and not isinstance(error, GraphError):
             frames = frames_of(error)[1:]
             if not is_ours(error, frames):
-                raise GraphError([of_data(error, self._span, frames, self._what)], self._origin.source) from error
+                found = self._origin.of_data(error, self._span) if isinstance(error, ColumnErrors) else \
+                    [of_data(error, self._span, frames, self._what)]
+                raise GraphError(found, self._origin.source) from error
 
 
 def _error(error: BaseException) -> type[GraphError]:

@@ -48,6 +48,7 @@ class Program:
 
     def __init__(self, module: Mapping[str, Any], origin: Origin, limits: Limits = Limits()):
         self.origin = origin
+        self._module = module
         self.name = module['NAME']
         self.inputs = module['INPUTS']
         self.losses = tuple(module['LOSSES'])
@@ -64,15 +65,17 @@ class Program:
             self.warnings: tuple[Diagnostic, ...] = ()
             # What zeros lead to is no matter.
             with numpy.errstate(all='ignore'):
-                self.models = initialize(module, self._try_out(module), limits)
+                self.models = initialize(module, self._note_warnings, limits)
             self.evaluations: Functions = module['make_evaluations'](self.models, self.numbers)
             self._predictions: Functions = module['make_predictions'](self.models, self.numbers)
             self.optimizers = module['make_optimizers'](self.models)
 
-    def _try_out(self, module: Mapping[str, Any]) -> Callable[[Mapping[str, chainer.Link]], None]:
-        def compute(models: Mapping[str, chainer.Link]) -> None:
-            self.warnings = try_out(module, models, self.origin)
-        return compute
+    def _note_warnings(self, models: Mapping[str, chainer.Link]) -> None:
+        self.warnings = self._try_out(self._module, models)
+
+    def _try_out(self, module: Mapping[str, Any], models: Mapping[str, chainer.Link]) -> tuple[Diagnostic, ...]:
+        """Runs everything once; returns warnings."""
+        return try_out(module, models, self.origin)
 
     @property
     def stop(self) -> Optional[Callable[[Mapping[str, Any], Mapping[str, float]], bool]]:

@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import contextlib
+import random
 import zlib
 from typing import Iterator
 
@@ -38,14 +39,17 @@ def set_seed(seed: int) -> None:
 @contextlib.contextmanager
 def generators_of_its_own(seed: int = 0) -> Iterator[None]:
     """Lets what stands within draw from generators of its own, and gives the global ones back as they were."""
+    python_state = random.getstate()
     state = numpy.random.get_state()
     gpu_state = cuda.cupy.random.get_random_state() if cuda.available else None
+    random.seed(seed)
     numpy.random.seed(seed)
     if gpu_state is not None:
         cuda.cupy.random.set_random_state(cuda.cupy.random.RandomState(seed))
     try:
         yield
     finally:
+        random.setstate(python_state)
         numpy.random.set_state(state)
         if gpu_state is not None:
             cuda.cupy.random.set_random_state(gpu_state)

@@ -3,19 +3,21 @@ from __future__ import annotations
 
 import warnings
 from pathlib import Path
-from typing import Any, Callable, Mapping, Optional
+from typing import Any, Callable, Mapping, Optional, Sequence
 
-from chainer.dataset import Iterator
+from chainer.dataset import Iterator, concat_examples
 from chainer.iterators import SerialIterator
 from chainer.training import Trainer, extensions
 
+from graphdsl.diagnostics import Diagnostic, GraphError, in_order
 from graphdsl.options import RunError
+from graphdsl.runtime.batches import convert_batch
 from graphdsl.runtime.data import DataError
 from graphdsl.runtime.ending import BEFORE_EVALUATION, AtEnd, Ending, IntervalAndEnd
 from graphdsl.runtime.progress import PrintProgress, final_report
 from graphdsl.runtime.origin import Origin
 from graphdsl.runtime.program import Program
-from graphdsl.runtime.seeds import SeededOrder, set_seed
+from graphdsl.runtime.seeds import SeededOrder, generators_of_its_own, set_seed
 
 
 def make_trainer(program: Program, out: str, length: Optional[tuple[int, str]] = None, device=None,
@@ -49,6 +51,10 @@ def make_trainer(program: Program, out: str, length: Optional[tuple[int, str]] =
     batch = {name: settings.batches.get(name, settings.batch) for name in datasets}
     iterators = {name: _training_iterator(program, name, entries['train'], batch[name], SeededOrder(seed, name))
                  for name, entries in datasets.items()}
+    problems = [problem for name, entries in datasets.items() for entry, dataset in entries.items()
+                for problem in _problems(program, name, entry, dataset)]
+    if problems:
+        raise GraphError(in_order(problems), program.origin.source)
     updater = program.updater(iterators, device=device, seed=seed, length=length, nan_check=nan_check)
     ending = Ending(program.stop, program.numbers, settings.stall, settings.evaluate)
     trainer = Trainer(updater, AtEnd(length, ending), out)
@@ -82,6 +88,22 @@ def _training_iterator(program: Program, stream: str, dataset: Any, batch: int, 
             raise DataError(f'the training data has {len(dataset)} examples, and a minibatch takes {batch}',
                             'say a smaller `batch` in `train`, or in the data block')
     return SerialIterator(dataset, batch, order_sampler=order)
+
+
+def _problems(program: Program, stream: str, entry: str, dataset: Any) -> Sequence[Diagnostic]:
+    """Returns how the first examples of a dataset don't fit the inputs; its iterator draws them again."""
+    inputs = [i for i in program.inputs if i.stream == stream]
+    try:
+        with generators_of_its_own():
+            first = dataset.iterator(2, False).next() if hasattr(dataset, 'iterator') else \
+                [dataset[i] for i in range(min(len(dataset), 2))]
+            if first and inputs:
+                convert_batch(first, concat_examples, None, getattr(dataset, 'columns', None), inputs)
+    except DataError as error:
+        return program.origin.errors_of_stream(error, program.inputs, stream, f'seen in `{entry}`')
+    except Exception:       # of a dataset of the user's own: it has its place when the iteration meets it
+        pass
+    return ()
 
 
 def _test_iterator(dataset: Any, batch: int) -> Iterator:

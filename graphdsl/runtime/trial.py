@@ -31,25 +31,36 @@ def try_out(module: Mapping[str, Any], models: Mapping[str, chainer.Link], origi
     """
     shapes = _Shapes(origin)
     with shapes:
-        _try_out(module, models, origin)
+        _compute(module, models, origin)
+        try_iteration(module, models, origin)
     return tuple(in_order(shapes.warnings))
 
 
-def _try_out(module: Mapping[str, Any], models: Mapping[str, chainer.Link], origin: Origin) -> None:
-    batch, numbers = _batch(module), _numbers(module)
+def _compute(module: Mapping[str, Any], models: Mapping[str, chainer.Link], origin: Origin) -> None:
+    batch, numbers = zeros(module), numbers_at_first(module)
     for predict in module['make_predictions'](models, numbers).values():
         predict(batch)
     values = _evaluated(module, models, numbers, batch)
     losses = {name: values[name] for name in module['LOSSES']}
-    problems = [*_shapes(values, origin), *_repeated(losses, origin)]
-    if not problems:
-        optimizers = module['make_optimizers'](models)
-        with chainer.using_config('train', True), chainer.force_backprop_mode():
-            _iterate(module, models, optimizers, numbers, batch)
-            # States that begin at zero don't pass gradients to all parameters; those of the second run do.
-            for _ in range(2):
-                losses = _evaluated(module, models, numbers, batch)
-            problems = list(_without_gradient(models, optimizers, [losses[name] for name in module['LOSSES']], origin))
+    problems = [*not_scalar(values, origin.values), *repeated(losses, origin.values)]
+    if problems:
+        raise GraphError(in_order(problems), origin.source)
+
+
+def try_iteration(module: Mapping[str, Any], models: Mapping[str, chainer.Link], origin: Origin) -> None:
+    """Does an iteration, and looks at the gradients; the arguments are those of :func:`try_out`.
+
+    Raises:
+        GraphError: If a parameter gets no gradient.
+    """
+    batch, numbers = zeros(module), numbers_at_first(module)
+    optimizers = module['make_optimizers'](models)
+    with chainer.using_config('train', True), chainer.force_backprop_mode():
+        _iterate(module, models, optimizers, numbers, batch)
+        # States that begin at zero don't pass gradients to all parameters; those of the second run do.
+        for _ in range(2):
+            losses = _evaluated(module, models, numbers, batch)
+        problems = list(_without_gradient(models, optimizers, [losses[name] for name in module['LOSSES']], origin))
     if problems:
         raise GraphError(in_order(problems), origin.source)
 
@@ -62,7 +73,7 @@ def iterate_on_zeros(module: Mapping[str, Any], models: Mapping[str, chainer.Lin
         models: Of this module, to be thrown away: their weights move.
     """
     with chainer.using_config('train', True), chainer.force_backprop_mode():
-        _iterate(module, models, module['make_optimizers'](models), _numbers(module), _batch(module))
+        _iterate(module, models, module['make_optimizers'](models), numbers_at_first(module), zeros(module))
 
 
 class _Shapes(chainer.FunctionHook):
@@ -90,14 +101,21 @@ class _Shapes(chainer.FunctionHook):
                     help='take the axis away with `v[:, 0]`, or give the other one with `expand_dims(v, 1)`'))
 
 
-def _batch(module: Mapping[str, Any]) -> dict[str, Any]:
-    batch = {**examples(module['INPUTS']), 'batch_size': 2}
+def zeros(module: Mapping[str, Any], rows: int = 2, length: int = 8) -> dict[str, Any]:
+    """Returns a minibatch of zeros, its noise and its number of rows by name.
+
+    Args:
+        module: Names and values of a generated module.
+        rows (int): How many rows it has.
+        length (int): Of axes of any length.
+    """
+    batch = {**examples(module['INPUTS'], rows, length), 'batch_size': rows}
     noises = module.get('NOISES', ())
-    draws = ZeroDraws({}, batch, noises)
+    draws = ZeroDraws({}, batch, noises, rows=rows)
     return {**batch, **{noise.name: draws.noise(noise.name) for noise in noises}}
 
 
-def _numbers(module: Mapping[str, Any]) -> dict[str, Any]:
+def numbers_at_first(module: Mapping[str, Any]) -> dict[str, Any]:
     """Returns the counters and states that a run begins with."""
     return {'iteration': 0, 'epoch': 0, 'progress': 0.0, **module.get('STATES', {})}
 
@@ -111,23 +129,34 @@ def _evaluated(module: Mapping[str, Any], models: Mapping[str, chainer.Link], nu
     return values
 
 
-def _shapes(values: Mapping[str, Any], origin: Origin) -> Iterator[Diagnostic]:
+def not_scalar(values: Mapping[str, Any], spans: Mapping[str, Span]) -> Iterator[Diagnostic]:
+    """Yields what is wrong with losses and metrics that have axes.
+
+    Args:
+        values: Arrays, variables and numbers by name, for a minibatch of 2.
+        spans: Where they are.
+    """
     for name, value in values.items():
         shape = numpy.shape(getattr(value, 'array', value))
         if shape != ():
-            yield Diagnostic('G702', f'`{name}` is no scalar', origin.values[name],
+            yield Diagnostic('G702', f'`{name}` is no scalar', spans[name],
                              reason=f'it has the shape {shape} for a minibatch of 2',
                              help='only a scalar can be differentiated or reported: take a `mean` or `sum`')
 
 
-def _repeated(losses: Mapping[str, Any], origin: Origin) -> Iterator[Diagnostic]:
-    """Some functions hand on the very variable that they get; a variable is differentiated once."""
+def repeated(losses: Mapping[str, Any], spans: Mapping[str, Span]) -> Iterator[Diagnostic]:
+    """Yields losses that are one variable: some functions hand on the very one that they get.
+
+    Args:
+        losses: Variables by name.
+        spans: Where they are.
+    """
     first: dict[int, str] = {}
     for name, loss in losses.items():
         other = first.setdefault(id(loss), name)
         if other != name:
-            yield Diagnostic('G703', f'the losses `{other}` and `{name}` are one variable', origin.values[name],
-                             places=(Place(origin.values[other], f'this is `{other}`'),),
+            yield Diagnostic('G703', f'the losses `{other}` and `{name}` are one variable', spans[name],
+                             places=(Place(spans[other], f'this is `{other}`'),),
                              help=f'to count it twice, minimize `2 * {other}`')
 
 

@@ -5,10 +5,12 @@ import pytest
 from programs import BASE, check, codes
 
 from graphdsl.diagnostics import GraphError, Source
+from graphdsl.driver import Compilation
 from graphdsl.emit.module import emit
 from graphdsl.limits import Limits
 from graphdsl.plan.passes import PASSES
 from graphdsl.plan.planner import plan
+from graphdsl.shapes.check import examine
 from graphdsl.syntax.parse import parse
 
 HEADS = '''
@@ -140,6 +142,10 @@ def work(phase, text):
     if phase == 'plan':
         return lines_run(lambda: plan(graph))
     planned = plan(graph)
+    if phase == 'shapes':
+        source = Source(text)
+        compilation = Compilation(source, None, graph, planned, emit(planned, source), {}, ())
+        return lines_run(lambda: examine(compilation))
     for name, run in PASSES.items():
         if name == phase:
             return lines_run(lambda: run(planned))
@@ -147,7 +153,7 @@ def work(phase, text):
     return lines_run(lambda: emit(planned, Source(text)))
 
 
-@pytest.mark.parametrize('phase', ['check', 'plan', *PASSES, 'emit'])
+@pytest.mark.parametrize('phase', ['check', 'plan', *PASSES, 'emit', 'shapes'])
 @pytest.mark.parametrize('name', SHAPES)
 def test_the_work_is_linear(name, phase):
     if (name, phase) == ('AGAIN', 'reuse'):

@@ -248,19 +248,22 @@ def test_iterators_and_datasets(iterator):
     iterator.finalize()
 
 
-@pytest.mark.parametrize('dataset, message', [
-    (TupleDataset(numpy.zeros((4, 5), 'f'), numpy.zeros(4, 'i')), "'x' is declared as float32[4]"),
-    (TupleDataset(numpy.zeros((4, 4), 'f'), numpy.zeros(4, 'f')), "'t' is declared as int32"),
-    (TupleDataset(numpy.zeros((4, 4), 'f')), '1 columns'),
-    (DictDataset(x=numpy.zeros((4, 4), 'f')), "no column 't'"),
+@pytest.mark.parametrize('dataset, found', [
+    (TupleDataset(numpy.zeros((4, 5), 'f'), numpy.zeros(4, 'i')), {'x: float32[4]': "'x' is declared as float32[4]"}),
+    (TupleDataset(numpy.zeros((4, 4), 'f'), numpy.zeros(4, 'f')), {'t: int32': "'t' is declared as int32"}),
+    (TupleDataset(numpy.zeros((4, 5), 'f'), numpy.zeros((4, 2), 'f')),
+     {'x: float32[4]': "'x' is declared as float32[4]", 't: int32': 'the shape [2]'}),
+    (TupleDataset(numpy.zeros((4, 4), 'f')), {'x: float32[4]': '1 columns'}),
+    (DictDataset(x=numpy.zeros((4, 4), 'f')), {'t: int32': "no column 't'"}),
+    (DictDataset(y=numpy.zeros((4, 4), 'f')), {'x: float32[4]': "no column 'x'", 't: int32': "no column 't'"}),
 ])
-def test_data_that_does_not_fit(dataset, message):
-    """The error says what is wrong with which column, at the line of the `input`."""
+def test_data_that_does_not_fit(dataset, found):
+    """The error says what is wrong with which columns, each at its place."""
     with pytest.raises(graphdsl.GraphError) as error:
         trained(in_order(dataset))
-    diagnostic, = error.value.diagnostics
-    assert message in diagnostic.message
-    assert error.value.source[diagnostic.span].startswith('x: float32[4]')
+    assert [error.value.source[diagnostic.span] for diagnostic in error.value.diagnostics] == list(found)
+    for diagnostic, message in zip(error.value.diagnostics, found.values()):
+        assert message in diagnostic.message
 
 
 def test_an_error_of_a_converter_is_the_cause():
