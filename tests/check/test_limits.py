@@ -193,7 +193,7 @@ SMALL = {
 @pytest.mark.parametrize('more', SMALL.values(), ids=SMALL)
 def test_small_files_take_little_work(more):
     work = lines_run(lambda: graphdsl.check(BASE + more))
-    assert work < 6_000_000
+    assert work < 8_000_000      # about 2 s, most of it the tracing
 
 
 @pytest.mark.parametrize('text', [

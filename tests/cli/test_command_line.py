@@ -127,7 +127,9 @@ def test_several_files(folder, command):
 def test_many_errors_are_one_status(folder, command):
     (folder / 'many.graph').write_text('\n'.join(f'y{i} = relu(z{i})' for i in range(512)))
     status, _, err = command('check', 'many.graph')
-    assert status == 1 and err.count('error[G101]') == 512
+    assert status == 1 and err.count('error[G101]') == 100 and '412 more are not shown' in err
+    status, _, err = command('check', '--limit', 'errors=512', 'many.graph')
+    assert status == 1 and err.count('error[G101]') == 512 and 'not shown' not in err
 
 
 @pytest.mark.parametrize('line', ['check', 'fmt', 'compile', 'nonsense', 'check --nonsense good.graph',
