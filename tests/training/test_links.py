@@ -166,8 +166,8 @@ def test_a_deconvolution_whose_input_needs_no_gradient(float64):
 
 def test_a_parameter_without_gradient_is_told_before_training():
     with pytest.raises(graphdsl.GraphError, match='no gradient reaches `/linear_1/W`, `/linear_1/b` of `m`'):
-        graphdsl.compile('input x: float32[4], c: int32\nmodel m = Linear(3)\nx -> m -> y\n'
-                         'loss right = accuracy(y, c)\noptimizer SGD(lr=0.1) owns m\n')
+        graphdsl.compile('input x: float32[4], c: int32\nmodel m = Linear(3) -> sign\nx -> m -> y\n'
+                         'loss right = softmax_cross_entropy(y, c)\noptimizer SGD(lr=0.1) owns m\n')
 
 
 def test_two_losses_that_are_one_variable_are_told_before_training():
