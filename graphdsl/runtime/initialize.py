@@ -70,6 +70,9 @@ def _call_alike(link: chainer.Link, call: Any) -> None:
     if call is None or all(parameter.is_initialized for parameter in link.params()):
         return
     link(*call.args, **call.kwargs)
+    if not all(parameter.is_initialized for parameter in link.params()):
+        # A GRU uses some of its parameters from its second call on.
+        link(*call.args, **call.kwargs)
     stateful.reset(link)
 
 

@@ -99,6 +99,18 @@ def test_the_weights_of_an_lstm_are_random():
 
 # What is not what it seems
 
+@pytest.mark.parametrize('link', ['GRU(2)', 'StatefulGRU(2)', 'LSTM(2)', 'StatefulPeepholeLSTM(4, 2)'])
+@pytest.mark.parametrize('condition', ['', ' when iteration >= 0'])
+def test_what_a_link_uses_from_its_second_call_on_is_initialised_before_training(link, condition):
+    """A GRU whose state is zero leaves some of its links alone, and the sizes of these open."""
+    graph = compiled(f'model m = {link}\nx -> m -> y\nloss small = mean(y ** 2){condition}\n'
+                     'optimizer Adam() owns m\n')
+    assert all(parameter.is_initialized for parameter in graph.models['m'].params())
+    updater = graph.updater(in_order(DATA, 3))
+    for _ in range(2):
+        updater.update()
+
+
 @pytest.mark.parametrize('definition, make', [
     ('LSTM(2)', lambda: L.LSTM(4, 2)), ('StatefulGRU(4, 2)', lambda: L.StatefulGRU(4, 2)),
     ('StatefulPeepholeLSTM(4, 2)', lambda: L.StatefulPeepholeLSTM(4, 2)),
