@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Iterable, Mapping, Optional, Union
 
-from graphdsl.diagnostics import Diagnostic, GraphError, Source, Span, mistake
+from graphdsl.diagnostics import Diagnostic, GraphError, Source, Span, in_order, mistake
 
 
 @dataclass(frozen=True)
@@ -50,22 +50,24 @@ def translate(source: Source, params: Mapping[str, Any] = (), bind: Mapping[str,
         GraphError: With all errors that were found.
         ValueError: If there is no such pass.
     """
-    from graphdsl.syntax.parse import parse
-    tree = parse(source)
+    from graphdsl.syntax.parse import parse_what_is_right
+    parsed = parse_what_is_right(source)
 
-    # These import Chainer, which a syntax error should not wait for.
     from graphdsl.semantics.checker import check
+    from graphdsl.semantics.doubt import Doubts
     from graphdsl.semantics.imports import Allowed
     from graphdsl.emit.module import emit
     from graphdsl.plan.passes import optimized
     from graphdsl.plan.planner import plan
 
-    graph, diagnostics, imported = check(tree, params, Allowed(dict(bind), frozenset(allow_imports), folder))
+    graph, diagnostics, imported = check(
+        parsed.tree, params, Allowed(dict(bind), frozenset(allow_imports), folder),
+        Doubts(source, parsed) if parsed.diagnostics else None)
     if graph is None:
-        raise GraphError(diagnostics, source)
+        raise GraphError(in_order([*parsed.diagnostics, *diagnostics]), source)
     update_plan = optimized(plan(graph), frozenset(no_passes))
     module = emit(update_plan, source, bind, folder)
-    return Compilation(source, tree, graph, update_plan, module, imported, diagnostics)
+    return Compilation(source, parsed.tree, graph, update_plan, module, imported, diagnostics)
 
 
 def read(path: Union[str, os.PathLike]) -> Source:

@@ -7,6 +7,7 @@ from typing import Any, Callable, Iterable, Mapping, Optional, Union
 from graphdsl.semantics import (
     changes, data, dtypes, edges, flow, imports, ownership, params, reports, settings, steps)
 from graphdsl.semantics.chains import ChainBuilder, nothing_uses
+from graphdsl.semantics.doubt import Doubts
 from graphdsl.semantics.computation import Assignment, ChainType, Key, Reference, walk
 from graphdsl.semantics.graph import (
     Graph, Input, Loss, Metric, Model, Next, Noise, Schedule, State, Step, Stream, Train)
@@ -23,35 +24,40 @@ from graphdsl.diagnostics import Diagnostic, Mistake, Place, Span, in_order
 from graphdsl.syntax import nodes
 
 
-def check(tree: nodes.Braces, overrides: Mapping[str, Any] = (), permitted: Allowed = Allowed({})
-          ) -> tuple[Optional[Graph], tuple[Diagnostic, ...], dict[str, Any]]:
+def check(tree: nodes.Braces, overrides: Mapping[str, Any] = (), permitted: Allowed = Allowed({}),
+          doubts: Optional[Doubts] = None) -> tuple[Optional[Graph], tuple[Diagnostic, ...], dict[str, Any]]:
     """Checks a whole file.
 
     Args:
         tree: The file's statements.
         overrides: Values of params by name.
         permitted: What the file may import.
+        doubts: What statements with syntax errors leave in doubt, if the tree lacks such. There is no graph then, and
+            what needs all of it is not looked for.
 
     Returns:
         The checked graph, or None if there are errors; all diagnostics, warnings included, in order; and what was
         imported, by name.
     """
-    checker = _Checker(tree, dict(overrides), permitted)
+    checker = _Checker(tree, dict(overrides), permitted, doubts)
     graph = checker.run()
-    return (None if checker.failed else graph), in_order(checker.diagnostics), checker.imported
+    diagnostics = [d for d in checker.diagnostics if doubts is None or not doubts.cover(d)]
+    return (None if checker.failed else graph), in_order(diagnostics), checker.imported
 
 
 class _Checker:
     """One run over a file. Each method checks one kind of statement in all its turns."""
 
-    def __init__(self, tree: nodes.Braces, overrides: Mapping[str, Any], permitted: Allowed):
+    def __init__(self, tree: nodes.Braces, overrides: Mapping[str, Any], permitted: Allowed,
+                 doubts: Optional[Doubts]):
         self.tree = tree
         self.overrides = overrides
         self.permitted = permitted
         self.diagnostics: list[Diagnostic] = []
-        self.failed = False
+        self.failed = doubts is not None
         self.statements: list[tuple[Any, Resolver]] = []
-        self.values = Names('value', expected=expected(tree, 'value'))
+        self.values = Names('value', expected=expected(tree, 'value'),
+                            doubtful=doubts.names if doubts is not None else ())
         self.models = Names('model', expected=expected(tree, 'model'))
         self.optimizers = Names('optimizer')
         self.steps = Names('step')
@@ -232,7 +238,7 @@ class _Checker:
         for statement, resolver in self._all(nodes.Loss, nodes.Metric, nodes.Output):
             for target in statement.targets if statement.expression is not None else ():
                 self.attempt(lambda: self.values.bind(resolver.key(target), target.span))
-        self.values.expected.clear()
+        self.values.settle()
 
     def _find_numbers(self, noises: Iterable[Noise], states: Iterable[State]) -> None:
         bound = []

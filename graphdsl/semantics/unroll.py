@@ -148,7 +148,32 @@ def targets(braces: nodes.Braces) -> Iterator[tuple[str, nodes.Target]]:
             yield from (('value', target) for target in statement.targets)
 
 
+def names_bound(braces: nodes.Braces) -> set[str]:
+    """Returns all names that some braces may bind on their level, whatever they stand for."""
+    found = {_base(target) for _, target in targets(braces)}
+    pending = list(braces.statements)
+    while pending:
+        statement = pending.pop()
+        if isinstance(statement, nodes.For):
+            found.add(statement.variable.name)
+            pending.extend(statement.body.statements)
+        elif isinstance(statement, nodes.If):
+            pending.extend(statement.body.statements)
+            otherwise = statement.otherwise
+            pending.extend(otherwise.statements if isinstance(otherwise, nodes.Braces) else filter(None, [otherwise]))
+        elif isinstance(statement, (nodes.Param, nodes.Data, nodes.Block)):
+            found.add(statement.name.name)
+        elif isinstance(statement, nodes.Import):
+            found.update(name.name for name in statement.names)
+        elif isinstance(statement, (nodes.Optimizer, nodes.Step)) and statement.target is not None:
+            found.add(_base(statement.target))
+    return found
+
+
+def _base(target: nodes.Target) -> str:
+    return target.name if isinstance(target, nodes.Name) else target.base.name
+
+
 def expected(braces: nodes.Braces, kind: str) -> set[str]:
     """Returns the names of the values or models that some braces may bind."""
-    return {target.name if isinstance(target, nodes.Name) else target.base.name
-            for k, target in targets(braces) if k == kind} - {'_'}
+    return {_base(target) for k, target in targets(braces) if k == kind} - {'_'}

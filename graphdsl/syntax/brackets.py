@@ -1,0 +1,132 @@
+"""Matches brackets in a text with mistakes."""
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Sequence
+
+from graphdsl.syntax.scan import OPERATOR_WORDS, Token
+from graphdsl.syntax.words import KEYWORDS
+
+_PAIRS = {')': '(', ']': '[', '}': '{'}
+
+
+@dataclass
+class Brackets:
+    """Which brackets belong together; all are positions in a list of tokens.
+
+    Attributes:
+        ends: Where what each opening bracket holds ends: at its closing bracket, or, for one that is never closed,
+            where it should have been.
+        unclosed: Opening brackets that are never closed.
+        extra: Closing brackets that close nothing.
+        mismatched: Closing brackets of another kind than the opening one, with that one.
+    """
+
+    ends: dict[int, int] = field(default_factory=dict)
+    unclosed: set[int] = field(default_factory=set)
+    extra: set[int] = field(default_factory=set)
+    mismatched: dict[int, int] = field(default_factory=dict)
+
+    def wrong_braces(self, tokens: Sequence[Token]) -> int:
+        return sum(tokens[i].text in '{}' for i in (*self.unclosed, *self.extra))
+
+
+def match(tokens: Sequence[Token]) -> Brackets:
+    """Matches the brackets of a file.
+
+    Braces that don't match are told by the indentation of lines, if that leaves no more of them.
+    """
+    plain = _Matching(tokens, by_indentation=False).run()
+    wrong = plain.wrong_braces(tokens)
+    if not wrong:
+        return plain
+    indented = _Matching(tokens, by_indentation=True).run()
+    return indented if indented.wrong_braces(tokens) <= wrong else plain
+
+
+def starts_statement(tokens: Sequence[Token], i: int) -> bool:
+    """Says whether a line surely starts a statement: with its keyword, and a name that cannot go on otherwise."""
+    if tokens[i].text not in KEYWORDS or i + 1 == len(tokens):
+        return False
+    following = tokens[i + 1]
+    return following.text == '{' or (following.kind == 'word' and following.text not in _CLAUSES)
+
+
+# After a keyword that is the name of something, these go on with the statement in which it is named.
+_CLAUSES = OPERATOR_WORDS | set('''
+    as at decay every except follows for from like load minimizes of on owns pad partly stalls when repeat accumulate
+    unroll'''.split())
+
+
+class _Matching:
+
+    def __init__(self, tokens: Sequence[Token], by_indentation: bool):
+        self.tokens = tokens
+        self.by_indentation = by_indentation
+        self.found = Brackets()
+        self.opened: list[int] = []
+
+    def run(self) -> Brackets:
+        at_start = True
+        for i, token in enumerate(self.tokens):
+            if token.kind == 'newline':
+                at_start = True
+                continue
+            if at_start:
+                at_start = False
+                self._line(i)
+            if token.kind == 'open':
+                if token.text == '{':
+                    self._give_up_parentheses(i)
+                self.opened.append(i)
+            elif token.kind == 'close':
+                self._close(i)
+        while self.opened:
+            self._give_up(len(self.tokens))
+        return self.found
+
+    def _line(self, i: int) -> None:
+        """Gives up what surely ended before a line."""
+        if self.opened and self._top() != '{' and (starts_statement(self.tokens, i) or self._has_arrow(i)):
+            self._give_up_parentheses(i)
+        if self.by_indentation:
+            token = self.tokens[i]
+            while self.opened and (self._indent() > token.indent or (
+                    self._indent() == token.indent and token.text not in ('}', 'else', ')', ']'))):
+                self._give_up_parentheses(i)
+                if self.opened:
+                    self._give_up(i)
+
+    def _has_arrow(self, i: int) -> bool:
+        while i < len(self.tokens) and self.tokens[i].kind != 'newline':
+            if self.tokens[i].text == '->':
+                return True
+            i += 1
+        return False
+
+    def _top(self) -> str:
+        return self.tokens[self.opened[-1]].text if self.opened else ''
+
+    def _indent(self) -> int:
+        return next((self.tokens[i].indent for i in reversed(self.opened) if self.tokens[i].text == '{'), -1)
+
+    def _give_up(self, i: int) -> None:
+        opening = self.opened.pop()
+        self.found.unclosed.add(opening)
+        self.found.ends[opening] = i
+
+    def _give_up_parentheses(self, i: int) -> None:
+        while self.opened and self._top() != '{':
+            self._give_up(i)
+
+    def _close(self, i: int) -> None:
+        wanted = _PAIRS[self.tokens[i].text]
+        if wanted == '{':
+            self._give_up_parentheses(i)
+        if not self.opened or (wanted != '{' and self._top() == '{'):
+            self.found.extra.add(i)
+            return
+        opening = self.opened.pop()
+        self.found.ends[opening] = i
+        if self.tokens[opening].text != wanted:
+            self.found.mismatched[i] = opening
