@@ -17,13 +17,13 @@ _QUOTED = re.compile(r'`([^`]*)`')
 
 # Something that is named is not there.
 _MISSING = {'G101', 'G105', 'G106', 'G107', 'G108', 'G211', 'G217', 'G311', 'G316', 'G405', 'G408', 'G412', 'G501',
-            'G503', 'G603'}
+            'G503'}
 # Braces lack a statement.
 _LACKING = {'G128', 'G311', 'G407', 'G502'}
 # A value is of the wrong kind, or known too late.
 _OF_KIND = {'G104', 'G110', 'G126', 'G218', 'G219', 'G220', 'G303', 'G307', 'G308', 'G309', 'G315'}
 # Any statement of the file could settle these.
-_OF_THE_WHOLE = {'G125', 'G410'}
+_OF_THE_WHOLE = {'G125', 'G410', 'G603'}
 
 
 class Doubts:

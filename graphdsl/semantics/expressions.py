@@ -11,7 +11,7 @@ from graphdsl.semantics.computation import (
     Arithmetic, Comparison, Conditional, Expression, Key, Literal, Reference, Reported, RunningNumber, Scalar, Sequence,
     SliceItem, Subscript, is_number)
 from graphdsl.semantics.scope import RUNNING_NUMBERS, Broken, Scope, allowed
-from graphdsl.diagnostics import Mistake, Span, mistake
+from graphdsl.diagnostics import Edit, Mistake, Span, mistake
 from graphdsl.syntax import nodes
 
 _MOST_RESULTS = 100_000
@@ -159,6 +159,9 @@ class Expressions:
         if name in RUNNING_NUMBERS:
             return mistake('G101', f'a body does not see `{name}`', node.span,
                            help=f'give it to the model as an input: `m(x, {name})`')
+        if name in ('True', 'False', 'None'):
+            return mistake('G101', f'there is no value `{name}`', node.span, help=f'did you mean `{name.lower()}`?',
+                           edits=(Edit(node.span, name.lower()),))
         if name in self.scope.later:
             return mistake('G101', f'`{name}` has no value yet', node.span,
                            help='the default of a param can use the params of the lines before it')

@@ -93,10 +93,17 @@ def _domain(loop: nodes.For, resolver: Resolver) -> Sequence[Any]:
         if stop - start > _MOST_STATEMENTS:
             raise _too_much(loop)
         return range(start, stop)
+    if isinstance(domain, nodes.Call) and getattr(domain.function, 'name', '') == 'range':
+        raise _python_range(domain)
     values = resolver.constant(domain, 'what a loop runs over')
     if not isinstance(values, (list, tuple)):
         raise mistake('G203', 'a loop runs over a range or a list', domain.span, help='write `0..n`')
     return values
+
+
+def _python_range(domain: nodes.Call) -> Mistake:
+    return mistake('G203', 'a loop runs over a range or a list', domain.span, reason='this is the range of Python',
+                   help='write `0..n`, which leaves out n')
 
 
 def _bind_variable(variable: nodes.Name, scope: Scope) -> None:

@@ -2,7 +2,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Sequence
+from typing import Optional, Sequence
 
 from graphdsl.syntax.scan import OPERATOR_WORDS, Token
 from graphdsl.syntax.words import KEYWORDS
@@ -65,6 +65,7 @@ class _Matching:
         self.by_indentation = by_indentation
         self.found = Brackets()
         self.opened: list[int] = []
+        self.indented: set[int] = set()     # braces that a line stands in which is indented
 
     def run(self) -> Brackets:
         at_start = True
@@ -90,12 +91,19 @@ class _Matching:
         if self.opened and self._top() != '{' and (starts_statement(self.tokens, i) or self._has_arrow(i)):
             self._give_up_parentheses(i)
         if self.by_indentation:
-            token = self.tokens[i]
-            while self.opened and (self._indent() > token.indent or (
-                    self._indent() == token.indent and token.text not in ('}', 'else', ')', ']'))):
-                self._give_up_parentheses(i)
-                if self.opened:
-                    self._give_up(i)
+            self._line_by_indentation(i)
+
+    def _line_by_indentation(self, i: int) -> None:
+        token = self.tokens[i]
+        while (brace := self._brace()) is not None:
+            indent = self.tokens[brace].indent
+            if indent < token.indent:
+                self.indented.add(brace)
+            ends = indent == token.indent and brace in self.indented and token.kind != 'close' and token.text != 'else'
+            if indent <= token.indent and not ends:
+                return
+            self._give_up_parentheses(i)
+            self._give_up(i)
 
     def _has_arrow(self, i: int) -> bool:
         while i < len(self.tokens) and self.tokens[i].kind != 'newline':
@@ -107,8 +115,8 @@ class _Matching:
     def _top(self) -> str:
         return self.tokens[self.opened[-1]].text if self.opened else ''
 
-    def _indent(self) -> int:
-        return next((self.tokens[i].indent for i in reversed(self.opened) if self.tokens[i].text == '{'), -1)
+    def _brace(self) -> Optional[int]:
+        return next((i for i in reversed(self.opened) if self.tokens[i].text == '{'), None)
 
     def _give_up(self, i: int) -> None:
         opening = self.opened.pop()

@@ -11,7 +11,7 @@ from graphdsl.diagnostics import Diagnostic, Mistake, Span, mistake
 from graphdsl.syntax import nodes
 
 _CONSTANTS = {'true': True, 'false': False, 'none': None}
-_RESERVED = frozenset('if else for in and or not true false none import'.split())
+RESERVED = frozenset('if else for in and or not true false none import'.split())
 _ESCAPES = frozenset('\\\'"abfnrtvxuUN01234567')
 
 
@@ -221,7 +221,7 @@ class TreeBuilder(Transformer):
 
     def name(self, meta, children):
         text = str(children[0])
-        if text in _RESERVED:       # the lexer takes it for a name where no keyword can stand
+        if text in RESERVED:       # the lexer takes it for a name where no keyword can stand
             raise Mistake(reserved(text, _span(meta)))
         return nodes.Name(_span(meta), text)
 

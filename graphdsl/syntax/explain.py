@@ -5,11 +5,10 @@ from typing import Optional
 
 from graphdsl.diagnostics import Diagnostic, Edit, Span
 from graphdsl.syntax import words
-from graphdsl.syntax.build import reserved
+from graphdsl.syntax.build import RESERVED, reserved
 from graphdsl.syntax.habits import foreign_statement
 from graphdsl.syntax.misspelled import wrong_word
 from graphdsl.syntax.reading import Reading
-from graphdsl.syntax.scan import OPERATOR_WORDS
 from graphdsl.syntax.signs import foreign
 
 _MOST_CHOICES = 4
@@ -19,14 +18,16 @@ _USUAL = frozenset('( [ . ? * ** .. and or not in if true false none'.split())
 
 def explain(reading: Reading) -> Diagnostic:
     """Returns the syntax error of a statement."""
-    rules = (foreign, foreign_statement, _reserved, _result, _two_statements, wrong_word, _lonely_else, _braces, _comma,
+    rules = (foreign, foreign_statement, _reserved, _result, _lonely_else, _two_statements, wrong_word, _braces, _comma,
              _after_word)
     return next(filter(None, (rule(reading) for rule in rules)), None) or _in_general(reading)
 
 
 def _reserved(reading: Reading) -> Optional[Diagnostic]:
-    """Finds a reserved word where a statement names something: `param in = 3`."""
-    if reading.at != 2 or reading.first.text not in words.KEYWORDS or reading.before not in OPERATOR_WORDS:
+    """Finds a reserved word where something is named: `param in = 3`, `f(not=3)`."""
+    names_statement = reading.at == 2 and reading.first.text in words.KEYWORDS
+    names_argument = reading.at > 1 and reading.text == '=' and reading.tokens[reading.at - 2].text in ('(', ',')
+    if reading.before not in RESERVED or not (names_statement or names_argument):
         return None
     return reserved(reading.before, reading.previous.span)
 
@@ -60,7 +61,7 @@ def _two_statements(reading: Reading) -> Optional[Diagnostic]:
 
 
 def _lonely_else(reading: Reading) -> Optional[Diagnostic]:
-    if reading.first.text != 'else' or reading.at:
+    if reading.first.text != 'else' or reading.at > 1:
         return None
     return reading.wrong('G001', 'this `else` belongs to no `if`', help='write `if CONDITION { ... } else { ... }`')
 
@@ -80,7 +81,8 @@ def _braces(reading: Reading) -> Optional[Diagnostic]:
 def _comma(reading: Reading) -> Optional[Diagnostic]:
     """Finds two values side by side in a list."""
     token, previous = reading.token, reading.previous
-    if token is None or ',' not in reading.accepted or '->' in reading.accepted or not (
+    others = {'->'} if reading.depth else {'->', ':'}
+    if token is None or ',' not in reading.accepted or not others.isdisjoint(reading.accepted) or not (
             previous.ends_operand and token.starts_operand):
         return None
     return reading.wrong('G020', f'a comma is missing between `{previous.text}` and `{token.text}`',
@@ -114,7 +116,8 @@ def _code(reading: Reading) -> str:
 def _choices(reading: Reading) -> list[str]:
     """Returns what could have come, as far as that is short enough to be of help."""
     accepted = reading.accepted
-    literals = sorted(word for word in accepted - _USUAL if not word.isupper() and not word.startswith('_'))
+    usual = _USUAL if len(accepted) > 1 else ()
+    literals = sorted(word for word in accepted.difference(usual) if not word.isupper() and not word.startswith('_'))
     choices = []
     if 'NAME' in accepted:
         choices.append('a value' if 'NUMBER' in accepted else 'a name')

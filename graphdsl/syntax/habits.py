@@ -15,7 +15,7 @@ _FOREIGN = {
     'while': 'loops are unrolled while compiling: `for i in 0..n { ... }`; what repeats in a run is `step NAME repeat '
              'n { ... }`',
     'return': 'a body gives the outputs that are named before its braces: `model m(x) -> y { ... }`',
-    'elif': 'write `else if`', 'pass': 'braces may be empty: `{ }`', 'end': 'close braces with `}`',
+    'pass': 'braces may be empty: `{ }`', 'end': 'close braces with `}`',
     'switch': 'write `if a == b { ... } else if ... { ... }`', 'match': 'write `if a == b { ... } else if ... { ... }`',
     'with': 'write what it holds as it stands', 'assert': 'nothing is asserted in a graph file',
     'lambda': 'bind a name with `=`, or import a function',
@@ -67,10 +67,11 @@ def _foreign_word(reading: Reading) -> Optional[Diagnostic]:
 
 
 def _elif(reading: Reading) -> Optional[Diagnostic]:
-    if reading.text in ('elif', 'elsif', 'elseif') and reading.before == '}':
-        return reading.wrong('G016', f'`{reading.text}` is written `else if`', help='did you mean `else if`?',
-                             edits=(Edit(reading.span, 'else if'),))
-    return None
+    token = reading.token if reading.before == '}' else reading.first
+    if token is None or token.text not in ('elif', 'elsif', 'elseif'):
+        return None
+    return reading.wrong('G016', f'`{token.text}` is written `else if`', token.span, help='did you mean `else if`?',
+                         edits=(Edit(token.span, 'else if'),))
 
 
 def _lambda(reading: Reading) -> Optional[Diagnostic]:

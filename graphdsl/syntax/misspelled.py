@@ -8,12 +8,12 @@ from graphdsl.syntax import words
 from graphdsl.syntax.reading import Reading
 
 _LIMIT = 3
-_IS_A_RUN = {'repeat', 'accumulate', 'unroll'}
 
 
 def wrong_word(reading: Reading) -> Optional[Diagnostic]:
     """Explains a wrong word; None if the mistake is another."""
-    return _misplaced(reading) or _first_word(reading) or _clause(reading) or _setting_sign(reading)
+    rules = (_misplaced, _first_word, _clause, _setting_sign)
+    return next(filter(None, (rule(reading) for rule in rules)), None)
 
 
 def _misplaced(reading: Reading) -> Optional[Diagnostic]:
@@ -25,21 +25,23 @@ def _misplaced(reading: Reading) -> Optional[Diagnostic]:
         wanted = words.home(word, braces)
         if not wanted or reading.at != 1 or reading.token is None or not _is_operand(reading):
             return None
-        return reading.wrong('G022', f'`{word}` stands in the braces of `{_ARTICLE[wanted]}`', reading.first.span,
+        return reading.wrong('G022', f'`{word}` belongs in the braces of {_ARTICLE[wanted]}', reading.first.span,
                              help=f'write `{_AROUND[wanted].format(words.form(word, wanted))}`')
-    if reading.at:
+    names_something = braces == 'data' and reading.at == 1 and reading.after in ('=', ':', '{', '->', ',')
+    if reading.at and not names_something:
         return None
     wanted = words.home(word, braces)
     if wanted:
-        return reading.wrong('G022', f'`{word}` stands in the braces of `{wanted}`', places=places,
-                             reason=f'in those of `{braces}` stand {words.BRACES[braces]}')
+        return reading.wrong('G022', f'`{word}` belongs in the braces of {_ARTICLE[wanted]}', reading.first.span,
+                             places=places, help=f'in those of `{braces}` stand {words.BRACES[braces]}')
     if word in words.FORMS['']:
-        return reading.wrong('G022', f'a `{word}` cannot stand in the braces of `{braces}`', places=places,
-                             reason='it stands outside of them', help=f'in these braces stand {words.BRACES[braces]}')
+        return reading.wrong('G022', f'`{word}` cannot stand in the braces of `{braces}`', reading.first.span,
+                             places=places, reason='it stands outside of them',
+                             help=f'in these braces stand {words.BRACES[braces]}')
     return None
 
 
-_ARTICLE = {'train': 'train', 'optimizer': 'optimizer', 'step': 'step'}
+_ARTICLE = {'train': '`train`', 'optimizer': 'an `optimizer`', 'step': 'a `step`'}
 _AROUND = {'train': 'train {{ {} }}', 'optimizer': 'optimizer Adam() {{ {} }}', 'step': 'step NAME {{ {} }}'}
 
 
@@ -50,21 +52,21 @@ def _is_operand(reading: Reading) -> bool:
 def _first_word(reading: Reading) -> Optional[Diagnostic]:
     """Finds a first word that is no keyword, though a name or braces come after it."""
     first, braces = reading.first, reading.braces
-    if first.kind != 'word' or words.form(first.text, braces) or reading.at > (0 if braces else 1):
+    if first.kind != 'word' or words.form(first.text, braces) or reading.at > (1 if braces in ('', 'data') else 0):
         return None
-    known = [*words.FORMS[braces], *words.ANYWHERE]
-    close = words.closest(first.text, known)
     if braces:
-        if not close and len(reading.tokens) > 1 and reading.tokens[1].text in ('=', ':'):
+        close = words.closest(first.text, [*words.FORMS[braces], *words.ANYWHERE])
+        following = reading.tokens[1].text if len(reading.tokens) > 1 else ''
+        if following in ('=', ':') or not close and (braces == 'data' or following in ('->', '[', ',')):
             return None
         return _no_statement(reading, close, f'in the braces of `{braces}` stand {words.BRACES[braces]}',
                              Place(reading.opening.span, 'in these braces') if reading.opening else None)
-    if reading.token is None or not (reading.token.is_name or reading.text == '{'):
+    if reading.token is None or not (_is_operand(reading) or reading.text == '{'):
         return None
-    if not close and len(first.text) >= _LIMIT:
-        inner = words.closest(first.text, [w for kind in words.FORMS for w in words.FORMS[kind]])
-        if inner:
-            return _no_statement(reading, '', f'`{inner}` stands in the braces of `{words.home(inner, braces)}`', None)
+    close = words.closest(first.text, [*words.ANYWHERE, *(word for kind in words.FORMS.values() for word in kind)])
+    wanted = words.home(close, braces)
+    if wanted:
+        return _no_statement(reading, '', f'did you mean `{close}`, in the braces of {_ARTICLE[wanted]}?', None)
     return _no_statement(reading, close, 'an edge is written `x -> m -> y`, a value `y = m(x)`', None)
 
 
@@ -102,7 +104,7 @@ def _setting_sign(reading: Reading) -> Optional[Diagnostic]:
     if tokens[1].text == '=' and braces == 'optimizer':
         return reading.wrong('G022', 'hyperparameters stand among the arguments of an optimizer', tokens[0].span,
                              help=f'write `optimizer Adam({tokens[0].text}=...) owns ...`')
-    if braces != 'data' and tokens[0].kind == 'word' and tokens[1].text in ('=', '->', '[', ':'):
+    if braces != 'data' and tokens[0].kind == 'word' and tokens[1].text in ('=', '->', '[', ':', ','):
         return reading.wrong('G022', f'values are not computed in the braces of `{braces}`', tokens[0].span,
                              help=f'in these braces stand {words.BRACES[braces]}; put it outside of them')
     return None

@@ -19,7 +19,7 @@ class Reading:
         accepted: What could stand there: texts of words and signs, and ``NAME``, ``NUMBER``, ``STRING``.
         braces: The kind of braces that the statement stands in, of :data:`graphdsl.syntax.words.BRACES`.
         opening: The first word of the statement with these braces, None on the top level.
-        end: What comes after the statement: ``'line'``, ``'braces'`` or ``'file'``.
+        end: What comes after the statement: ``'statement'`` for a sign, ``'line'`` or ``'file'``.
     """
 
     tokens: Sequence[Token]
@@ -77,7 +77,8 @@ class Reading:
 
     def form(self) -> str:
         """Returns the step that helps in general: how this statement is written."""
-        found = words.form(self.first.text, self.braces) if self.is_keyword else ''
+        others = [token.text for token in self.tokens[1:self.at]]
+        found = words.form(self.first.text, self.braces, others) if self.is_keyword else ''
         if len(self.tokens) > 2 and self.tokens[2].text == '(':
             found = words.BODIES.get(self.first.text, found)
         return f'write `{found}`' if found else ''

@@ -17,12 +17,15 @@ from graphdsl.syntax.reading import Reading
 from graphdsl.syntax.scan import Token, scan
 from graphdsl.syntax.signs import wrong_by_itself
 from graphdsl.syntax.statements import Part, Splitter, extent
-from graphdsl.syntax.words import BRACES
+from graphdsl.syntax.words import BRACES, closest
 
 _MOST_ERRORS = 100
 # What makes a statement of braces one of a file.
 _AROUND = {'': ('', ''), 'data': ('data _ {', '}'), 'optimizer': ('optimizer _() {', '}'), 'step': ('step _ {', '}'),
            'train': ('train {', '}')}
+# Braces of these are of the kind that the statement stands in; of the others, of the kind that is named.
+_TRANSPARENT = {'for', 'if', 'else', 'elif', 'while', '{'}
+_OPENING = {**{kind: kind for kind in BRACES if kind}, 'model': '', 'block': '', 'class': '', 'def': ''}
 _VISIBLE = re.compile(r'[^\r\n]')
 
 
@@ -74,18 +77,21 @@ class _Recovery:
             if len(self.diagnostics) >= _MOST_ERRORS or len(pending) > DEEPEST:
                 self._give_up(part, len(pending) > DEEPEST)
                 return
-            pending += (self._inside(i + 1, self.brackets.ends[i], *self._kind(part, braces, opening))
-                        for i in reversed(part.braces))
+            kind = self._kind(part, braces)
+            inner = opening if part.first in _TRANSPARENT else part.tokens[0]
+            pending += (self._inside(i + 1, self.brackets.ends[i], kind, inner)
+                        for i in (reversed(part.braces) if kind is not None else ()))
 
     def _inside(self, start: int, stop: int, braces: str, opening: Optional[Token]
                 ) -> Iterator[tuple[Part, str, Optional[Token]]]:
         return ((part, braces, opening) for part in self.splitter.split(start, stop))
 
-    def _kind(self, part: Part, braces: str, opening: Optional[Token]) -> tuple[str, Optional[Token]]:
-        """Returns the kind of a statement's braces, and the word that opens them."""
-        if part.first in ('for', 'if', 'else', 'elif', 'while'):
-            return braces, opening
-        return part.first if part.first in BRACES else '', part.tokens[0]
+    def _kind(self, part: Part, braces: str) -> Optional[str]:
+        """Returns the kind of a statement's braces; None for a statement of which nobody knows what it shall be."""
+        if part.first in _TRANSPARENT:
+            return braces
+        word = part.first if part.first in _OPENING else closest(part.first, _OPENING)
+        return _OPENING.get(word)
 
     def _give_up(self, part: Part, too_deep: bool) -> None:
         self.gave_up = True
@@ -164,7 +170,7 @@ class _Recovery:
     def _follower(self, part: Part) -> str:
         """Says what comes after a statement."""
         i = part.positions[-1] + 1
-        if i < len(self.tokens) and self.tokens[i].text == '}':
+        if i < len(self.tokens) and self.tokens[i].text in ('}', ';'):
             return 'statement'
         return 'line' if any(token.kind != 'newline' for token in self.tokens[i:i + 50]) else 'file'
 

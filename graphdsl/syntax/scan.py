@@ -69,6 +69,7 @@ def scan(text: str) -> list[Token]:
     tokens: list[Token] = []
     position = line = indent = 0
     at_start = True
+    last_close = text.rfind('*/')
     while position < len(text):
         match = _TOKEN.match(text, position)
         kind, start, position = match.lastgroup, match.start(), match.end()
@@ -79,16 +80,15 @@ def scan(text: str) -> list[Token]:
         elif kind == 'open_string':     # what closes brackets behind it is no part of it
             position = start + max(len(match[0].rstrip(' \t)]}')), 1)
         elif kind == 'comment':
-            start, position = _foreign_comment(text, start, position)
+            start, position = _foreign_comment(text, start, position, last_close)
         if at_start and kind != 'newline':
             indent, at_start = start - line, False
         tokens.append(Token(kind, text[start:position], start, position, indent))
     return tokens
 
 
-def _foreign_comment(text: str, start: int, end: int) -> tuple[int, int]:
+def _foreign_comment(text: str, start: int, end: int, last_close: int) -> tuple[int, int]:
     """Returns where a comment in the way of another language starts and ends."""
     if not text.startswith('/*', start):
         return end - len(text[start:end].lstrip()), end
-    close = text.find('*/', end)
-    return start, close + 2 if close >= 0 else end
+    return start, text.find('*/', end) + 2 if last_close >= end else end

@@ -9,7 +9,7 @@ BRACES = {
     '': 'statements',
     'data': '`NAME = SOURCE` and `batch SIZE`',
     'optimizer': '`owns`, `minimizes`, `hook` and `skip nonfinite`',
-    'step': '`update`',
+    'step': 'lines `update OPTIMIZER`',
     'train': '`batch`, `epochs`, `iterations`, `seed`, `evaluate`, `log`, `snapshot` and `stop`',
 }
 
@@ -37,6 +37,22 @@ FORMS = {
 # How models and blocks with a body are written.
 BODIES = {'model': 'model NAME(INPUT) -> OUTPUT { ... }',
           'block': 'block NAME(HYPERPARAMETER) (INPUT) -> OUTPUT { ... }'}
+# How they are written with a certain word in them.
+_WITH = {
+    ('model', 'like'): 'model NAME like MODEL', ('model', 'follows'): 'model NAME follows MODEL decay 0.999',
+    ('model', 'every'): 'model NAME follows MODEL every 1000 iterations',
+    ('model', 'load'): 'model NAME = LINK load "FILE"', ('param', 'of'): 'param NAME = VALUE of VALUE, VALUE',
+    ('input', 'from'): 'input NAME: float32[SHAPE] from DATA', ('input', 'pad'): 'input NAME: int32[?] pad -1',
+    ('noise', 'from'): 'noise NAME: float32[SHAPE] ~ normal(0, 1) from DATA',
+    ('optimizer', 'minimizes'): 'optimizer Adam() owns MODEL minimizes LOSS',
+    ('optimizer', 'except'): 'optimizer Adam() owns MODEL except MODEL.PART',
+    ('owns', 'except'): 'owns MODEL except MODEL.PART', ('step', 'on'): 'step NAME on the same batch { ... }',
+    ('step', 'repeat'): 'step NAME repeat COUNT { ... }', ('step', 'accumulate'): 'step NAME accumulate COUNT { ... }',
+    ('step', 'unroll'): 'step NAME unroll COUNT { ... }', ('step', 'when'): 'step NAME when CONDITION { ... }',
+    ('update', 'for'): 'update OPTIMIZER for LOSS', ('update', 'when'): 'update OPTIMIZER when CONDITION',
+    ('loss', 'when'): 'loss NAME = EXPRESSION when CONDITION', ('next', 'after'): 'next STATE after STEP = EXPRESSION',
+    ('stop', 'stalls'): 'stop when NAME stalls for 5 evaluations',
+}
 ANYWHERE = {'for': 'for NAME in 0..COUNT { ... }', 'if': 'if CONDITION { ... }'}
 
 KEYWORDS = frozenset(FORMS['']) | ANYWHERE.keys()
@@ -46,7 +62,9 @@ _AFTER = {
     ('param', 'of'): 'a value', ('import', 'from'): 'the name of a module in quotes',
     ('input', 'pad'): 'a number', ('input', 'from'): 'the name of a data block',
     ('noise', 'from'): 'the name of a data block', ('optimizer', 'owns'): 'a model', ('owns', 'owns'): 'a model',
-    ('update', 'for'): 'a loss', ('next', 'after'): 'a step', ('for', 'in'): 'a range or a list',
+    ('update', 'for'): 'a loss', ('stop', 'for'): 'a number', ('model', '='): 'a link, block or function',
+    ('layer', '='): 'a link', ('block', '='): 'a link, block or function',
+    ('next', 'after'): 'a step', ('for', 'in'): 'a range or a list',
 }
 _AFTER_ANYWHERE = {
     'like': 'a model', 'follows': 'a model', 'frozen': 'a model', 'decay': 'a number', 'every': 'a number',
@@ -76,9 +94,18 @@ def after(first: str, word: str) -> str:
     return found or ('a value' if word in _OPERATORS else '')
 
 
-def form(first: str, braces: str) -> str:
-    """Returns how a statement is written, by its first word; an empty string for an edge or a value."""
-    return ANYWHERE.get(first) or FORMS[braces].get(first, '')
+def form(first: str, braces: str, others: Iterable[str] = ()) -> str:
+    """Returns how a statement is written, by its first word; an empty string for an edge or a value.
+
+    Args:
+        first (str): The word.
+        braces (str): The kind of braces that the statement stands in.
+        others: Its further words, of which the last one that has a form of its own decides.
+    """
+    found = ANYWHERE.get(first) or FORMS[braces].get(first, '')
+    for word in others if found else ():
+        found = _WITH.get((first, word), found)
+    return found
 
 
 def home(word: str, braces: str) -> str:
@@ -90,4 +117,6 @@ def home(word: str, braces: str) -> str:
 
 def closest(word: str, known: Iterable[str]) -> str:
     """Returns the known word that a misspelled one is close to, or an empty string."""
-    return next(iter(difflib.get_close_matches(word.lower(), list(known), n=1, cutoff=0.7)), '')
+    known = list(known)
+    swapped = [other for other in known if sorted(other) == sorted(word.lower())]
+    return next(iter(swapped or difflib.get_close_matches(word.lower(), known, n=1, cutoff=0.7)), '')
