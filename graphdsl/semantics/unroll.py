@@ -156,7 +156,7 @@ def targets(braces: nodes.Braces) -> Iterator[tuple[str, nodes.Target]]:
 
 
 def names_bound(braces: nodes.Braces) -> set[str]:
-    """Returns all names that some braces may bind on their level, whatever they stand for."""
+    """Returns the names that some braces may bind on their level: of values, numbers and what is called."""
     found = {_base(target) for _, target in targets(braces)}
     pending = list(braces.statements)
     while pending:
@@ -168,12 +168,10 @@ def names_bound(braces: nodes.Braces) -> set[str]:
             pending.extend(statement.body.statements)
             otherwise = statement.otherwise
             pending.extend(otherwise.statements if isinstance(otherwise, nodes.Braces) else filter(None, [otherwise]))
-        elif isinstance(statement, (nodes.Param, nodes.Data, nodes.Block)):
+        elif isinstance(statement, (nodes.Param, nodes.Block)):
             found.add(statement.name.name)
         elif isinstance(statement, nodes.Import):
             found.update(name.name for name in statement.names)
-        elif isinstance(statement, (nodes.Optimizer, nodes.Step)) and statement.target is not None:
-            found.add(_base(statement.target))
     return found
 
 

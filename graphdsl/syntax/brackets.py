@@ -46,16 +46,15 @@ def match(tokens: Sequence[Token]) -> Brackets:
 
 def starts_statement(tokens: Sequence[Token], i: int) -> bool:
     """Says whether a line surely starts a statement: with its keyword, and a name that cannot go on otherwise."""
-    if tokens[i].text not in KEYWORDS or i + 1 == len(tokens):
+    if tokens[i].text not in KEYWORDS - {'if'} or i + 1 == len(tokens):     # `if` may go on with a choice
         return False
-    following = tokens[i + 1]
-    return following.text == '{' or (following.kind == 'word' and following.text not in _CLAUSES)
+    return tokens[i + 1].kind == 'word' and tokens[i + 1].text not in _CLAUSES
 
 
 # After a keyword that is the name of something, these go on with the statement in which it is named.
 _CLAUSES = OPERATOR_WORDS | set('''
-    as at decay every except follows for from like load minimizes of on owns pad partly stalls when repeat accumulate
-    unroll'''.split())
+    accumulate after at decay epoch epochs evaluation evaluations every except follows for from iteration iterations
+    like load minimizes of on owns pad partly repeat stalls unroll when'''.split())
 
 
 class _Matching:
@@ -65,7 +64,7 @@ class _Matching:
         self.by_indentation = by_indentation
         self.found = Brackets()
         self.opened: list[int] = []
-        self.indented: set[int] = set()     # braces that a line stands in which is indented
+        self.inside: set[int] = set()       # braces that hold something: on their line, or indented behind it
 
     def run(self) -> Brackets:
         at_start = True
@@ -79,6 +78,8 @@ class _Matching:
             if token.kind == 'open':
                 if token.text == '{':
                     self._give_up_parentheses(i)
+                    if i + 1 < len(self.tokens) and self.tokens[i + 1].kind != 'newline':
+                        self.inside.add(i)
                 self.opened.append(i)
             elif token.kind == 'close':
                 self._close(i)
@@ -98,17 +99,21 @@ class _Matching:
         while (brace := self._brace()) is not None:
             indent = self.tokens[brace].indent
             if indent < token.indent:
-                self.indented.add(brace)
-            ends = indent == token.indent and brace in self.indented and token.kind != 'close' and token.text != 'else'
+                self.inside.add(brace)
+            ends = indent == token.indent and brace in self.inside and token.kind != 'close' and token.text != 'else'
             if indent <= token.indent and not ends:
                 return
             self._give_up_parentheses(i)
             self._give_up(i)
 
     def _has_arrow(self, i: int) -> bool:
-        while i < len(self.tokens) and self.tokens[i].kind != 'newline':
-            if self.tokens[i].text == '->':
+        """Says whether there is an arrow in a line before what closes a bracket of a line before."""
+        depth = 0
+        while i < len(self.tokens) and self.tokens[i].kind != 'newline' and depth >= 0:
+            token = self.tokens[i]
+            if token.text == '->':
                 return True
+            depth += (token.kind == 'open') - (token.kind == 'close')
             i += 1
         return False
 
