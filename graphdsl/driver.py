@@ -60,25 +60,27 @@ def translate(source: Source, params: Mapping[str, Any] = (), bind: Mapping[str,
 
 def _translate(source: Source, params: Mapping[str, Any], bind: Mapping[str, Any], folder: Optional[str],
                allow_imports: Iterable[str], no_passes: Iterable[str], limits: Limits) -> Compilation:
-    from graphdsl.syntax.parse import parse
-    tree = parse(source, limits)
+    from graphdsl.syntax.parse import parse_what_is_right
+    parsed = parse_what_is_right(source, limits)
 
-    # These import Chainer, which a syntax error should not wait for.
     from graphdsl.semantics.checker import check
+    from graphdsl.semantics.doubt import Doubts
     from graphdsl.semantics.imports import Allowed
     from graphdsl.emit.module import emit
     from graphdsl.plan.passes import optimized
     from graphdsl.plan.planner import plan
 
-    graph, diagnostics, imported = check(tree, params, Allowed(dict(bind), frozenset(allow_imports), folder),
-                                         limits)
+    graph, diagnostics, imported = check(
+        parsed.tree, params, Allowed(dict(bind), frozenset(allow_imports), folder), limits,
+        Doubts(source, parsed) if parsed.diagnostics else None)
     if graph is None:
-        raise GraphError(diagnostics, source)
+        raise GraphError(in_order([*parsed.diagnostics, *diagnostics]), source)
     first_plan = plan(graph)
     _check_steps(first_plan, source, limits)
     update_plan = optimized(first_plan, frozenset(no_passes))
     module = emit(update_plan, source, bind, folder)
-    return Compilation(source, tree, graph, update_plan, module, imported, diagnostics, limits)
+    return Compilation(source, parsed.tree, graph, update_plan, module, imported, diagnostics, limits)
+
 
 
 def _check_steps(plan: Any, source: Source, limits: Limits) -> None:

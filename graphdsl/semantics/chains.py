@@ -171,8 +171,9 @@ class ChainBuilder:
     def _body_scope(self, numbers: Mapping[str, Any], span: Span, body: Optional[nodes.Body] = None) -> Scope:
         spans = {name: self._span_of(name, span) for name in numbers}
         values = expected(body.braces, 'value') if body is not None else ()
-        return Scope(numbers, Names('value', spans, values), Names('layer'), self._scope.blocks,
-                     self._scope.imported, self._scope.models.expected, in_body=True, work=self._scope.work)
+        names = Names('value', spans, values, self._scope.values.doubtful)
+        return Scope(numbers, names, Names('layer'), self._scope.blocks, self._scope.imported,
+                     self._scope.models.expected, in_body=True, work=self._scope.work)
 
     def _span_of(self, number: str, otherwise: Span) -> Span:
         """Returns where a param, a loop variable or a hyper-parameter of the block being built is bound."""
@@ -238,7 +239,7 @@ class _BodyBuilder:
             self._try(lambda: self.values.bind(Key(allowed(name)), name.span))
         turns = unroll(self.body.braces, self.resolver, self.report)
         declared = [self._try(lambda: self._declare(turn)) for turn in turns]
-        self.values.expected.clear()
+        self.values.settle()
         for turn in turns:
             self._try(lambda: self._make_layer(turn))
         made = [self._try(lambda: self._assignment(turn)) for turn in turns]

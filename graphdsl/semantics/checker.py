@@ -7,6 +7,7 @@ from typing import Any, Callable, Iterable, Mapping, Optional, Union
 from graphdsl.semantics import (
     changes, data, dtypes, edges, flow, imports, ownership, params, reports, settings, steps)
 from graphdsl.semantics.chains import ChainBuilder, nothing_uses
+from graphdsl.semantics.doubt import Doubts
 from graphdsl.semantics.computation import Assignment, ChainType, Key, Reference, walk
 from graphdsl.semantics.graph import (
     Graph, Input, Loss, Metric, Model, Next, Noise, Schedule, State, Step, Stream, Train, Unit)
@@ -27,7 +28,8 @@ from graphdsl.syntax import nodes
 
 
 def check(tree: nodes.Braces, overrides: Mapping[str, Any] = (), permitted: Allowed = Allowed({}),
-          limits: Limits = Limits()) -> tuple[Optional[Graph], tuple[Diagnostic, ...], dict[str, Any]]:
+          limits: Limits = Limits(), doubts: Optional[Doubts] = None
+          ) -> tuple[Optional[Graph], tuple[Diagnostic, ...], dict[str, Any]]:
     """Checks a whole file.
 
     Args:
@@ -35,32 +37,37 @@ def check(tree: nodes.Braces, overrides: Mapping[str, Any] = (), permitted: Allo
         overrides: Values of params by name.
         permitted: What the file may import.
         limits: What it may come to.
+        doubts: What statements with syntax errors leave in doubt, if the tree lacks such. There is no graph then, and
+            what needs all of it is not looked for.
 
     Returns:
         The checked graph, or None if there are errors; all diagnostics, warnings included, in order; and what was
         imported, by name.
     """
-    checker = _Checker(tree, dict(overrides), permitted, Work(limits))
+    checker = _Checker(tree, dict(overrides), permitted, Work(limits), doubts)
     graph = None
     try:
         graph = checker.run()
     except TooMuch as error:
         checker.report(error.diagnostic)
-    return (None if checker.failed else graph), in_order(checker.diagnostics), checker.imported
+    diagnostics = [d for d in checker.diagnostics if doubts is None or not doubts.cover(d)]
+    return (None if checker.failed else graph), in_order(diagnostics), checker.imported
 
 
 class _Checker:
     """One run over a file. Each method checks one kind of statement in all its turns."""
 
-    def __init__(self, tree: nodes.Braces, overrides: Mapping[str, Any], permitted: Allowed, work: Work):
+    def __init__(self, tree: nodes.Braces, overrides: Mapping[str, Any], permitted: Allowed, work: Work,
+                 doubts: Optional[Doubts]):
         self.tree = tree
         self.overrides = overrides
         self.permitted = permitted
         self.work = work
         self.diagnostics: list[Diagnostic] = []
-        self.failed = False
+        self.failed = doubts is not None
         self.statements: list[tuple[Any, Resolver]] = []
-        self.values = Names('value', expected=expected(tree, 'value'))
+        self.values = Names('value', expected=expected(tree, 'value'),
+                            doubtful=doubts.names if doubts is not None else ())
         self.models = Names('model', expected=expected(tree, 'model'))
         self.optimizers = Names('optimizer')
         self.steps = Names('step')
@@ -246,7 +253,7 @@ class _Checker:
         for statement, resolver in self._all(nodes.Loss, nodes.Metric, nodes.Output):
             for target in statement.targets if statement.expression is not None else ():
                 self.attempt(lambda: self.values.bind(resolver.key(target), target.span))
-        self.values.expected.clear()
+        self.values.settle()
 
     def _find_numbers(self, noises: Iterable[Noise], states: Iterable[State]) -> None:
         bound = []

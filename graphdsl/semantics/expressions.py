@@ -11,7 +11,7 @@ from graphdsl.semantics.computation import (
     Arithmetic, Comparison, Conditional, Expression, Key, Literal, Reference, Reported, RunningNumber, Scalar, Sequence,
     SliceItem, Subscript, is_number, walk)
 from graphdsl.semantics.scope import RUNNING_NUMBERS, Broken, Names, Scope, allowed
-from graphdsl.diagnostics import Mistake, Place, Span, mistake
+from graphdsl.diagnostics import Edit, Mistake, Place, Span, mistake
 from graphdsl.limits import Limits
 from graphdsl.syntax import nodes
 
@@ -167,6 +167,9 @@ class Expressions:
         if name in RUNNING_NUMBERS:
             return mistake('G101', f'a body does not see `{name}`', node.span,
                            help=f'give it to the model as an input: `m(x, {name})`')
+        if name in ('True', 'False', 'None'):
+            return mistake('G101', f'there is no value `{name}`', node.span, help=f'did you mean `{name.lower()}`?',
+                           edits=(Edit(node.span, name.lower()),))
         if name in self.scope.later:
             return mistake('G101', f'`{name}` has no value yet', node.span,
                            places=(Place(self.scope.later[name], f'`{name}` gets its value here'),),

@@ -42,6 +42,7 @@ class Names:
         kind (str): What they are, for messages: ``'value'``, ``'model'`` or ``'layer'``.
         numbers: Names that values cannot have, since they belong to numbers, and where each is bound.
         expected: Names that statements bind which are not unrolled yet.
+        doubtful: Names that statements with syntax errors may bind.
 
     Attributes:
         spans: Where each is bound.
@@ -49,11 +50,13 @@ class Names:
         loops: The loops around them.
     """
 
-    def __init__(self, kind: str, numbers: Mapping[str, Span] = (), expected: Iterable[str] = ()):
+    def __init__(self, kind: str, numbers: Mapping[str, Span] = (), expected: Iterable[str] = (),
+                 doubtful: Collection[str] = ()):
         self.kind = kind
         self.spans: dict[Key, Span] = {}
         self.numbers: set[Key] = set()
-        self.expected = set(expected)
+        self.expected = {*expected, *doubtful}
+        self.doubtful = doubtful
         self.loops: dict[Span, nodes.For] = {}
         self._numbers = dict(numbers)
         self._members: dict[str, list[Key]] = {}
@@ -78,6 +81,10 @@ class Names:
         self.spans[key] = span
         if key.base in self._numbers:
             raise bound_twice(key.base, span, self._numbers[key.base])
+
+    def settle(self) -> None:
+        """Notes that all statements are unrolled: of the names that are not bound only doubtful ones are expected."""
+        self.expected = set(self.doubtful)
 
     def bind_number(self, name: str, span: Span) -> None:
         """Notes that a name belongs to a param or a loop variable, which may be bound anew in another loop.

@@ -83,6 +83,8 @@ def _domain(loop: nodes.For, resolver: Resolver) -> Sequence[Any]:
         if stop - start > resolver.scope.work.limits.statements:    # which a range of Python may not hold
             resolver.scope.work.add_statements(stop - start, loop.span)
         return range(start, stop)
+    if isinstance(domain, nodes.Call) and getattr(domain.function, 'name', '') == 'range':
+        raise _python_range(domain)
     values = resolver.constant(domain, 'what a loop runs over')
     if not isinstance(values, (list, tuple)):
         is_count = type(values) is int and isinstance(domain, (nodes.Number, nodes.Name))
@@ -92,6 +94,11 @@ def _domain(loop: nodes.For, resolver: Resolver) -> Sequence[Any]:
                       reason=f'this is {numbers.kind(values)}',
                       help=f'write `0..{count}`', edits=(Edit(Span(start, start), '0..'),) if is_count else ())
     return values
+
+
+def _python_range(domain: nodes.Call) -> Mistake:
+    return mistake('G203', 'a loop runs over a range or a list', domain.span, reason='this is the range of Python',
+                   help='write `0..n`, which leaves out n')
 
 
 def _bind_variable(variable: nodes.Name, scope: Scope) -> None:
@@ -143,7 +150,30 @@ def targets(braces: nodes.Braces) -> Iterator[tuple[str, nodes.Target]]:
             yield from (('value', target) for target in statement.targets)
 
 
+def names_bound(braces: nodes.Braces) -> set[str]:
+    """Returns the names that some braces may bind on their level: of values, numbers and what is called."""
+    found = {_base(target) for _, target in targets(braces)}
+    pending = list(braces.statements)
+    while pending:
+        statement = pending.pop()
+        if isinstance(statement, nodes.For):
+            found.add(statement.variable.name)
+            pending.extend(statement.body.statements)
+        elif isinstance(statement, nodes.If):
+            pending.extend(statement.body.statements)
+            otherwise = statement.otherwise
+            pending.extend(otherwise.statements if isinstance(otherwise, nodes.Braces) else filter(None, [otherwise]))
+        elif isinstance(statement, (nodes.Param, nodes.Block)):
+            found.add(statement.name.name)
+        elif isinstance(statement, nodes.Import):
+            found.update(name.name for name in statement.names)
+    return found
+
+
+def _base(target: nodes.Target) -> str:
+    return target.name if isinstance(target, nodes.Name) else target.base.name
+
+
 def expected(braces: nodes.Braces, kind: str) -> set[str]:
     """Returns the names of the values or models that some braces may bind."""
-    return {target.name if isinstance(target, nodes.Name) else target.base.name
-            for k, target in targets(braces) if k == kind} - {'_'}
+    return {_base(target) for k, target in targets(braces) if k == kind} - {'_'}

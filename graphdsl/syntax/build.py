@@ -7,13 +7,19 @@ import re
 
 from lark import Transformer, v_args
 
-from graphdsl.diagnostics import Span, mistake
+from graphdsl.diagnostics import Diagnostic, Mistake, Span, mistake
 from graphdsl.limits import Limits
 from graphdsl.syntax import nodes
 
 _CONSTANTS = {'true': True, 'false': False, 'none': None}
-_RESERVED = frozenset('if else for in and or not true false none import'.split())
+RESERVED = frozenset('if else for in and or not true false none import'.split())
 _ESCAPES = frozenset('\\\'"abfnrtvxuUN01234567')
+
+
+def reserved(word: str, span: Span) -> Diagnostic:
+    """Makes the diagnostic for a reserved word in the place of a name."""
+    return Diagnostic('G023', f'`{word}` cannot be a name', span, reason='this word is reserved',
+                      help='choose another name')
 
 
 def _span(meta) -> Span:
@@ -223,8 +229,8 @@ class TreeBuilder(Transformer):
 
     def name(self, meta, children):
         text = str(children[0])
-        if text in _RESERVED:       # the lexer takes it for a name where no keyword can stand
-            raise mistake('G001', f'`{text}` cannot stand here', _span(meta), reason='this word is reserved')
+        if text in RESERVED:       # the lexer takes it for a name where no keyword can stand
+            raise Mistake(reserved(text, _span(meta)))
         return nodes.Name(_span(meta), text)
 
     def number(self, meta, children):

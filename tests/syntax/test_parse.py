@@ -95,7 +95,7 @@ def test_words_must_not_touch(text):
     ('x -> trunk -> f(h)', 'a result needs a name'),
     ('x -> h', 'no stage'),
     ('y = f(a=1, 2)', 'without a name follows'),
-    ('y = 3 $ 4', '`$` cannot stand here'),
+    ('y = 3 $ 4', '`$` is no sign'),
     ('model m = Linear(10)\nmodel = = 2', '`=` cannot stand here'),
     (r'y = "\x"', 'cannot be read'),
     ('model f(x = 1) -> y { }', 'an input has no default'),
