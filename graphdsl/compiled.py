@@ -40,7 +40,7 @@ class CompiledGraph(Program):
         self.plan: Plan = compilation.plan
         self._module, origin = load(compilation)
         self._regions = compilation.module.regions
-        self._examiner = Examiner(compilation.graph, compilation.source, self._module)
+        self._examiner = Examiner(compilation.graph, compilation.source, self._module, compilation.limits)
         super().__init__(self._module, origin, compilation.limits)
         self.losses = tuple(str(loss.key) for loss in compilation.graph.losses)
         self.warnings = compilation.warnings + self.warnings

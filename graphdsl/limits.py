@@ -24,7 +24,8 @@ class Limits:
         calls: Calls of links and functions in an iteration, those within models included.
         bits: Bits of an integer that is known while compiling.
         elements: Elements of a list, and characters of a string, that are computed while compiling.
-        examples: Elements of the inputs and noises of the first iteration, which has two examples.
+        examples: Elements of all inputs and noises of the first iteration, which has two examples, and of each array
+            that is computed in it.
         parameters: Elements of the parameters and statistics of all models.
         memory: Megabytes that a command takes before training.
         seconds: Seconds of processor time that a command takes before training.
@@ -44,7 +45,7 @@ class Limits:
     calls: int = _limit(10_000, 'calls of links and functions in an iteration')
     bits: int = _limit(4096, 'bits of an integer', 14_000, 'Python does not write longer integers')
     elements: int = _limit(100_000, 'elements of a computed list or string')
-    examples: int = _limit(50_000_000, 'elements of inputs and noises, for two examples')
+    examples: int = _limit(100_000_000, 'elements of inputs, noises and computed arrays, for two examples')
     parameters: int = _limit(200_000_000, 'elements of all parameters')
     memory: int = _limit(4000, 'megabytes that a command takes before training')
     seconds: int = _limit(60, 'seconds of processor time before training')

@@ -2,7 +2,6 @@
 from __future__ import annotations
 
 import contextlib
-import math
 from dataclasses import dataclass
 from typing import Any, Iterable, Iterator, Mapping, Optional
 
@@ -14,15 +13,17 @@ from graphdsl.driver import Compilation
 from graphdsl.emit.chains import Chains
 from graphdsl.emit.module import binding_spans
 from graphdsl.emit.writer import Writer
+from graphdsl.limits import Limits
 from graphdsl.loading import load
 from graphdsl.runtime import stateful
 from graphdsl.runtime.seeds import generators_of_its_own
+from graphdsl.runtime.sizes import checked_sizes
 from graphdsl.runtime.trial import not_scalar, numbers_at_first, repeated, zeros
 from graphdsl.semantics.computation import Builtin
 from graphdsl.semantics.graph import Graph
 from graphdsl.shapes.cheap import shapes_alone
-from graphdsl.shapes.report import Reporter, too_large
-from graphdsl.shapes.trace import MOST_ELEMENTS, Finding, Place, Trace
+from graphdsl.shapes.report import Reporter
+from graphdsl.shapes.trace import Finding, Place, Trace
 from graphdsl.shapes.types import FEW, LONG, MORE, SHORT, Type, symbolic
 
 Models = Mapping[str, chainer.Link]
@@ -53,9 +54,11 @@ class Examiner:
         graph: The graph.
         source: Its file.
         module: Names and values of its module.
+        limits: How large the arrays may be.
     """
 
-    def __init__(self, graph: Graph, source: Source, module: dict[str, Any]):
+    def __init__(self, graph: Graph, source: Source, module: dict[str, Any], limits: Limits):
+        self._limits = limits
         self.graph = graph
         self.source = source
         self.module = module
@@ -72,10 +75,6 @@ class Examiner:
             models: Of the module, by name, to be thrown away. All of their links are called.
             wants_types: Whether the caller does.
         """
-        large = [one for one in (*self.graph.inputs, *self.graph.noises)
-                 if FEW * math.prod(n for n in one.shape if n is not None) > MOST_ELEMENTS]
-        if large:
-            return Examination(in_order(too_large(one.span) for one in large), {}, {})
         few = self._run(models, FEW)
         found = [*self._not_scalar(few), *repeated(self._values(few, self.module['LOSSES']), self._spans)]
         if not (few.findings or wants_types):
@@ -98,7 +97,7 @@ class Examiner:
             stateful.reset(model)
         given = {**zeros(self.module, rows, length), **numbers_at_first(self.module)}
         with chainer.force_backprop_mode() if self._takes_gradients else chainer.no_backprop_mode():
-            return Trace(self.graph, self._chains, self.module, models, given).run()
+            return Trace(self.graph, self._chains, self.module, models, given, self._limits).run()
 
     def _not_scalar(self, few: Trace) -> Iterator[Diagnostic]:
         names = [str(one.key) for one in (*self.graph.losses, *self.graph.metrics)]
@@ -127,9 +126,10 @@ def examine(compilation: Compilation, wants_types: bool = False) -> Examination:
     """
     module, origin = load(compilation)
     try:
-        with origin.errors(), without_trace(), shapes_alone():
+        with origin.errors(), without_trace(), shapes_alone(), checked_sizes(compilation.limits):
             models = dict(module['make_models']())
-            return Examiner(compilation.graph, compilation.source, module).examine(models, wants_types)
+            examiner = Examiner(compilation.graph, compilation.source, module, compilation.limits)
+            return examiner.examine(models, wants_types)
     except GraphError as error:
         return Examination(error.diagnostics, {}, {})
 

@@ -4,14 +4,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Iterator, Optional, Union
 
-from graphdsl.diagnostics import Diagnostic, Place, Source, Span
+from graphdsl.diagnostics import Diagnostic, Place, Source
 from graphdsl.semantics.computation import (
     Apply, Arithmetic, Builtin, ChainType, Comparison, Expression, Function, Imported, Key, NumberFunction, Previous,
     Reference, Subscript)
+from graphdsl.runtime.sizes import LimitError
 from graphdsl.semantics.graph import Graph, Input, Noise
 from graphdsl.shapes.mismatch import Arriving, Mismatch, explain
-from graphdsl.shapes.trace import MOST_ELEMENTS, Finding, Operand, TooLarge
-from graphdsl.shapes.types import FEW, ArrayType, Type, symbolic
+from graphdsl.shapes.trace import Finding, Operand
+from graphdsl.shapes.types import ArrayType, Type, symbolic
 
 _LONGEST_LABEL = 40
 
@@ -46,8 +47,12 @@ class Reporter:
                               reason='the result has the shape (B, B): a value for every pair of examples',
                               places=places, notes=notes, severity='warning',
                               help='take the axis away with `v[:, 0]`, or give the other one with `expand_dims(v, 1)`')
-        if isinstance(found.error, (MemoryError, TooLarge)):
-            return too_large(found.node.span, places, notes)
+        if isinstance(found.error, LimitError):
+            return Diagnostic(found.error.code, found.error.message, found.node.span, places=places, notes=notes,
+                              help=found.error.help)
+        if isinstance(found.error, MemoryError):
+            return Diagnostic('G735', 'there is not enough memory for this', found.node.span, places=places,
+                              notes=notes, reason=str(found.error), help='is one of the sizes too large?')
         arrays = tuple(Arriving(self._label(operand), kind, operand.declared is not None)
                        for operand, kind in given if isinstance(kind, ArrayType))
         others = {i: kind for i, (_, kind) in enumerate(given) if not _is_type(kind)}
@@ -91,13 +96,6 @@ class Reporter:
     def _text(self, node: Expression) -> str:
         text = self.source[node.span]
         return text if len(text) <= _LONGEST_LABEL and '\n' not in text else ''
-
-
-def too_large(span: Span, places: tuple[Place, ...] = (), notes: tuple[str, ...] = ()) -> Diagnostic:
-    """Returns the warning of an array that is too large to be looked at."""
-    return Diagnostic('G719', 'the shapes of what follows are not checked', span, severity='warning', places=places,
-                      notes=notes, reason=f'this computes with more than {MOST_ELEMENTS:,} elements for {FEW} examples',
-                      help='is one of the sizes too large?')
 
 
 def _values(found: Finding, again: Optional[Finding]) -> Iterator[Any]:

@@ -12,6 +12,8 @@ from typing import Any, Iterator, Mapping, NamedTuple, Optional, Sequence
 import chainer
 
 from graphdsl.diagnostics import Span
+from graphdsl.limits import Limits
+from graphdsl.runtime.sizes import LimitError
 from graphdsl.emit.chains import Body, Chains
 from graphdsl.emit.expressions import assignment_lines
 from graphdsl.plan.history import points
@@ -23,8 +25,6 @@ from graphdsl.semantics.graph import Graph
 from graphdsl.shapes.origins import Origin, named_by_caller, origin_of
 from graphdsl.shapes.types import Type, type_of
 
-#: An array with more elements is not computed with, where it is only looked at: a gigabyte of float32.
-MOST_ELEMENTS = 2 ** 28
 
 _NOTHING = Key('_')
 _THAT_FAIL = (Apply, Arithmetic, Comparison, Scalar, Subscript)
@@ -78,10 +78,6 @@ class Finding(NamedTuple):
     error: Optional[Exception]
     results: Optional[int] = None
     names: int = 1
-
-
-class TooLarge(Exception):
-    """Ends what would take too much memory only to look at shapes."""
 
 
 class Unknown(Exception):
@@ -155,8 +151,9 @@ class Trace(chainer.FunctionHook):
     name = 'graphdsl trace'
 
     def __init__(self, graph: Graph, chains: Chains, module: Mapping[str, Any], models: Mapping[str, chainer.Link],
-                 given: Mapping[str, Any]):
+                 given: Mapping[str, Any], limits: Limits):
         super().__init__()
+        self._limits = limits
         self.types: dict[Place, Type] = {}
         self.findings: list[Finding] = []
         self._graph = graph
@@ -199,13 +196,15 @@ class Trace(chainer.FunctionHook):
         """Notes that a column meets a row: their sum has a value for every pair of examples.
 
         Raises:
-            TooLarge: If an array is too large to be computed with.
+            LimitError: If an array is too large to be computed with.
         """
         shapes = {array.shape for array in in_data if array is not None}
-        if max(map(math.prod, shapes), default=0) > MOST_ELEMENTS:      # of parameters there may be more
+        most = max(map(math.prod, shapes), default=0)
+        if most > self._limits.examples:      # of parameters there may be more
             weights = {id(p.array) for model in self._models.values() for p in model.params() if p.is_initialized}
-            if any(array is not None and array.size > MOST_ELEMENTS and id(array) not in weights for array in in_data):
-                raise TooLarge
+            if any(array is not None and array.size == most and id(array) not in weights for array in in_data):
+                raise LimitError('G719', f'this computes with {most:,} elements for {len(in_data[0])} examples',
+                                 self._limits.advice('examples', most))
         self._meets = self._meets or shapes == {(self._rows, 1), (self._rows,)}
 
     @contextlib.contextmanager
@@ -277,9 +276,6 @@ class Trace(chainer.FunctionHook):
             try:
                 exec(self._code(line, 'exec'), self._module, frame.variables)
             except Unknown:
-                return False
-            except MemoryError:
-                self._find(frame, TooLarge())
                 return False
             except ArithmeticError:     # what zeros lead to, such as one divided by a loss
                 return False
