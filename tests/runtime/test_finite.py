@@ -53,6 +53,10 @@ def shown(diagnostic, source):
     return source[diagnostic.span]
 
 
+class Elsewhere(numpy.ndarray):
+    """An array that is none of NumPy's own, such as one on a GPU."""
+
+
 # The check
 
 @pytest.mark.parametrize('dtype', ['float16', 'float32', 'float64'])
@@ -64,7 +68,7 @@ def test_the_check_is_isfinite(value, dtype):
         array = numpy.array(random.randn(*shape), dtype)
         array[(0,) * len(shape)] = value
         repeated = numpy.broadcast_to(array, (2, *shape))
-        for view in (array, numpy.asfortranarray(array), array[..., None], array.T, repeated):
+        for view in (array, numpy.asfortranarray(array), array[..., None], array.T, repeated, array.view(Elsewhere)):
             assert all_finite([numpy.zeros(3, dtype), None, view]) == numpy.isfinite(view).all()
     assert all_finite([numpy.zeros((0, 3), dtype)]) and all_finite([])
 
