@@ -52,7 +52,10 @@ def translate(source: Source, params: Mapping[str, Any] = (), bind: Mapping[str,
     """
     from graphdsl.syntax.parse import parse_what_is_right
     parsed = parse_what_is_right(source)
+    if parsed.diagnostics and not parsed.tree.statements:       # nothing is left to check
+        raise GraphError(parsed.diagnostics, source)
 
+    # These import Chainer.
     from graphdsl.semantics.checker import check
     from graphdsl.semantics.doubt import Doubts
     from graphdsl.semantics.imports import Allowed

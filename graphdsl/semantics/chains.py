@@ -139,8 +139,8 @@ class ChainBuilder:
     def _body_scope(self, numbers: Mapping[str, Any], span: Span, body: Optional[nodes.Body] = None) -> Scope:
         spans = {name: self._span_of(name, span) for name in numbers}
         values = expected(body.braces, 'value') if body is not None else ()
-        return Scope(numbers, Names('value', spans, values, self._scope.values.doubtful), Names('layer'), self._scope.blocks,
-                     self._scope.imported, self._scope.models.expected, in_body=True)
+        return Scope(numbers, Names('value', spans, values, self._scope.values.doubtful), Names('layer'),
+                     self._scope.blocks, self._scope.imported, self._scope.models.expected, in_body=True)
 
     def _span_of(self, number: str, otherwise: Span) -> Span:
         """Returns where a param, a loop variable or a hyper-parameter of the block being built is bound."""

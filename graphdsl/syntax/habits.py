@@ -86,5 +86,6 @@ def _optimizer(reading: Reading) -> Optional[Diagnostic]:
             or reading.before != ')':
         return None
     start = reading.first.start
-    return reading.wrong('G016', 'an optimizer is declared with the word `optimizer`', Span(start, reading.previous.end),
-                         help='write `optimizer` before it', edits=(Edit(Span(start, start), 'optimizer '),))
+    return reading.wrong('G016', 'an optimizer is declared with the word `optimizer`',
+                         Span(start, reading.previous.end), help='write `optimizer` before it',
+                         edits=(Edit(Span(start, start), 'optimizer '),))

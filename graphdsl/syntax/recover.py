@@ -16,7 +16,7 @@ from graphdsl.syntax.grammar import DEEPEST, accepted, tree_of
 from graphdsl.syntax.reading import Reading
 from graphdsl.syntax.scan import Token, scan
 from graphdsl.syntax.signs import wrong_by_itself
-from graphdsl.syntax.statements import Part, Splitter, extent
+from graphdsl.syntax.statements import Part, Splitter
 from graphdsl.syntax.words import BRACES, closest
 
 _MOST_ERRORS = 100
