@@ -62,7 +62,10 @@ def _translate(source: Source, params: Mapping[str, Any], bind: Mapping[str, Any
                allow_imports: Iterable[str], no_passes: Iterable[str], limits: Limits) -> Compilation:
     from graphdsl.syntax.parse import parse_what_is_right
     parsed = parse_what_is_right(source, limits)
+    if parsed.diagnostics and not parsed.tree.statements:       # nothing is left to check
+        raise GraphError(parsed.diagnostics, source)
 
+    # These import Chainer.
     from graphdsl.semantics.checker import check
     from graphdsl.semantics.doubt import Doubts
     from graphdsl.semantics.imports import Allowed

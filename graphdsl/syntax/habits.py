@@ -87,5 +87,5 @@ def _optimizer(reading: Reading) -> Optional[Diagnostic]:
         return None
     start = reading.first.start
     return reading.wrong('G016', 'an optimizer is declared with the word `optimizer`',
-                         Span(start, reading.previous.end),
-                         help='write `optimizer` before it', edits=(Edit(Span(start, start), 'optimizer '),))
+                         Span(start, reading.previous.end), help='write `optimizer` before it',
+                         edits=(Edit(Span(start, start), 'optimizer '),))

@@ -161,8 +161,8 @@ def _number(reading: Reading) -> Optional[Diagnostic]:
         return reading.wrong('G019', f'`{reading.before}{reading.text}` is no number',
                              Span(tokens[at - 1].start, reading.token.end),
                              help='numbers are decimal, such as `31`, `0.5` or `1e-3`; a word needs a space before it')
-    if at > 1 and reading.before == '.' and tokens[at - 2].kind == 'number' and \
-            tokens[at - 2].end == tokens[at - 1].start:
+    if at > 1 and reading.before == '.' and tokens[at - 2].kind == 'number' \
+            and tokens[at - 2].end == tokens[at - 1].start:
         return _digit_missing(Span(tokens[at - 2].start, tokens[at - 1].end), f'{tokens[at - 2].text}.0')
     if reading.text == '.' and at + 1 < len(tokens) and tokens[at + 1].kind == 'number' \
             and tokens[at + 1].start == reading.token.end:

@@ -358,7 +358,7 @@ def test_help_imports_next_to_nothing(line):
 def test_fmt_and_syntax_errors_do_not_import_chainer(folder):
     heavy = tuple(set(HEAVY) - {'lark'})
     (folder / 'wrong.graph').write_text('model = =\n')
-    for line in ('fmt ugly.graph', 'compile --emit=tree good.graph', 'fmt wrong.graph'):
+    for line in ('fmt ugly.graph', 'compile --emit=tree good.graph', 'check wrong.graph'):
         assert imported_by(f'from graphdsl.cli import main; main({line.split()!r})', heavy) == 'imported []'
 
 

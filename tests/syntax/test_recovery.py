@@ -59,8 +59,10 @@ def test_recovery_finds_nothing_in_the_examples(path):
 
 
 @pytest.mark.parametrize('text', [
-    'y = (a\n  // b)', 'y = f(\n  a,\n\n  # more\n  b=3)', 'x -> f\n  # then\n\n  -> g -> h', 'if a { }\n\n# or\nelse { }',
-    'optimizer Adam() owns a,\n  loss minimizes b', 'y = [\n step\n]', 'x = a if b\n else c', ';;x = 1;;', '\r\rx = 1\r\n',
+    'y = (a\n  // b)', 'y = f(\n  a,\n\n  # more\n  b=3)',
+    'x -> f\n  # then\n\n  -> g -> h', 'if a { }\n\n# or\nelse { }',
+    'optimizer Adam() owns a,\n  loss minimizes b', 'y = [\n step\n]', 'x = a if b\n else c', ';;x = 1;;',
+    '\r\rx = 1\r\n',
     'h = metric[0]\ndata -> trunk -> h2', 'y = a <-b', 'x = "//" # }',
 ])
 def test_recovery_reads_lines_as_the_grammar_does(text):
@@ -177,7 +179,8 @@ def test_no_terminal_of_the_grammar_is_named():
     'param n = = 2', 'import f from lab', 'data d { train = = 1 }', 'input z float32[3]', 'noise n float32[3]',
     'model k = Linear(2', 'model k(x) -> y { x -> Linear(2) -> ', 'model k(x) -> y { x -> Linear(2) -> y z }',
     'block f(n = Linear(n)', 'y -> relu -> ', 'n = 3 3', 'loss n 3', 'state n := 2', 'optimizer n = Adam( owns k',
-    'step n on { update q }', 'for n in 0..3:', 'if 1 = 1 { n = 2 }', 'metric n = f(y t)',
+    'step n on { update q }', 'for n in 0..3:', 'if 1 = 1 { n = 2 }',
+    'metric n = f(y t)',
     'model k[0] = Linear(2) Linear(3)', 'weight n float32',
 ])
 @pytest.mark.parametrize('use', [
@@ -185,8 +188,10 @@ def test_no_terminal_of_the_grammar_is_named():
     'output o = n[1]', 'for j in 0..n { output o[j] = j }\noutput p = o[1]', 'output o = y * n\noutput p = sum(o)',
     'if n > 1 { q = y }\noutput o = q', 'model l = Linear(n)\ny -> l -> h\noutput h',
     'step s { update n }', 'next n = n + 1', 'schedule n.alpha = 0.1', 'input u: float32[3] from d',
-    'optimizer p = Adam() owns k minimizes n', 'frozen k', 'model l like k', 'c = n * 2\nstep s when c > 1 { update p }',
-    'train { stop when n > 1 }', 'train { stop when validation/n stalls for 2 evaluations }', 'param q = n\noutput o = q',
+    'optimizer p = Adam() owns k minimizes n', 'frozen k', 'model l like k',
+    'c = n * 2\nstep s when c > 1 { update p }',
+    'train { stop when n > 1 }', 'train { stop when validation/n stalls for 2 evaluations }',
+    'param q = n\noutput o = q',
     'output o[n] = y\noutput p = o[1]', 'metric n',
 ])
 def test_no_error_follows_from_a_broken_statement(broken, use):
@@ -288,8 +293,8 @@ def lines_run(action):
 
 
 @pytest.mark.parametrize('line', [
-    'v = y * {i}\nw -> relu -> w{i}\n', '(\n', ')\n', '}}\n', 'x = f(\n', '/*\n', '"\n', 'x ->\n', 'a,\n', '(' * 10, 'x ',
-    'if a {{ ' * 3 + '}}' * 3, 'if a {{\n  b\n}}\n',
+    'v = y * {i}\nw -> relu -> w{i}\n', '(\n', ')\n', '}}\n', 'x = f(\n', '/*\n', '"\n', 'x ->\n', 'a,\n', '(' * 10,
+    'x ', 'if a {{ ' * 3 + '}}' * 3, 'if a {{\n  b\n}}\n',
 ])
 def test_recovery_is_linear(line):
     def work(n):
