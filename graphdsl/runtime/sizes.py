@@ -60,4 +60,4 @@ def checked_sizes(limits: Limits) -> Iterator[None]:
 
 def _is_unset(initializer) -> bool:
     """Says whether this fills the gradient of a parameter, which nothing has computed yet."""
-    return isinstance(initializer, chainer.initializers.Constant) and initializer.fill_value != initializer.fill_value
+    return isinstance(initializer, chainer.initializers.NaN)

@@ -222,6 +222,15 @@ def test_parameters_are_refused_before_there_is_memory_for_them():
         graphdsl.compile(BASE, limits=Limits(parameters=7))
 
 
+def test_parameters_of_many_kinds_are_counted_once():
+    """A weight of 3 * 2 and a bias of 2; gains, shifts, means and variances of 2 each; a table of 5 * 2."""
+    text = BASE.replace('Linear(2)', 'Linear(3, 2) -> BatchNormalization(2)').replace('owns m', 'owns m, e') \
+        + 'model e = EmbedID(5, 2)\nt -> e -> z\nloss b = mean(z)'
+    graphdsl.compile(text, limits=Limits(parameters=8 + 8 + 10))
+    with pytest.raises(GraphError, match='G036'):
+        graphdsl.compile(text, limits=Limits(parameters=8 + 8 + 10 - 1))
+
+
 def test_vgg_is_no_larger_than_allowed():
     """Simonyan and Zisserman give 138 million parameters for their configuration D."""
     assert 138_357_544 < Limits().parameters
