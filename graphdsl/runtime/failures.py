@@ -21,7 +21,7 @@ from graphdsl.runtime.sizes import LimitError
 from graphdsl.runtime.values import named_values
 
 LESS_MEMORY = 'take a smaller `batch`; `accumulate n` in a step gives the gradient of n of them at once'
-_WHOLE_WAY = '`--traceback` shows the whole way there'
+WHOLE_WAY = '`--traceback` shows the whole way there'
 # What our own code raises by mistake alone.
 _OURS = (NameError, AssertionError, NotImplementedError)
 _OWN_FOLDER = os.path.dirname(graphdsl.__file__)
@@ -66,7 +66,7 @@ def explain(error: BaseException, origin: Any) -> Optional[Diagnostic]:
     callers = tuple(Place(span, 'called from here') for span in dict.fromkeys(spans[:-1]) if span != spans[-1])
     code, doing = _doing(last)
     theirs = their_frame(inner)
-    notes = (*(() if theirs is None else [_raised(theirs, inner)]),
+    notes = (*(() if theirs is None else [raised_in(theirs, inner)]),
              *(_inputs(last, spans[-1], origin) if code != 'G736' else ()), *_surroundings(last, inner))
     if isinstance(error, Ended):
         return Diagnostic('G520', f'the data of `{error.stream}` has come to its end', spans[-1],
@@ -83,7 +83,7 @@ def explain(error: BaseException, origin: Any) -> Optional[Diagnostic]:
     if theirs is not None and code == 'G701':
         code, doing = 'G737', 'running code of your own'
     return Diagnostic(code, f'{type(error).__name__} while {doing}', spans[-1], reason=summary(error), places=callers,
-                      notes=(*notes, *_in_runtime(inner)), help=_WHOLE_WAY if theirs is not None else '')
+                      notes=(*notes, *_in_runtime(inner)), help=WHOLE_WAY if theirs is not None else '')
 
 
 def of_data(error: BaseException, span: Span, inner: Sequence[Frame], what: str = 'a minibatch') -> Diagnostic:
@@ -104,9 +104,9 @@ def of_data(error: BaseException, span: Span, inner: Sequence[Frame], what: str 
     example = next((frame.frame.f_locals['index'] for frame in reversed(inner)
                     if frame.file.endswith('_iterator.py') and 'index' in frame.frame.f_locals), None)
     notes = [] if example is None else [f'it was example {example} of the dataset, counted from 0']
-    notes += [] if theirs is None else [_raised(theirs, inner)]
+    notes += [] if theirs is None else [raised_in(theirs, inner)]
     return Diagnostic('G522', f'{type(error).__name__} while reading {what}', span, reason=summary(error),
-                      notes=tuple(notes), help=_WHOLE_WAY)
+                      notes=tuple(notes), help=WHOLE_WAY)
 
 
 def frames_of(error: BaseException) -> list[Frame]:
@@ -213,7 +213,7 @@ def _surroundings(frame: Frame, inner: Sequence[Frame]) -> Iterator[str]:
         yield f'it was in the step `{name[:-len("_step")]}`'
 
 
-def _raised(theirs: Frame, inner: Sequence[Frame]) -> str:
+def raised_in(theirs: Frame, inner: Sequence[Frame]) -> str:
     verb = 'it was raised in' if theirs is inner[-1] else 'it comes from'
     function = theirs.frame.f_code.co_name
     within = '' if function.startswith('<') else f', in `{function}`'

@@ -8,6 +8,7 @@ from graphdsl.diagnostics import Diagnostic, Place, Source
 from graphdsl.semantics.computation import (
     Apply, Arithmetic, Builtin, ChainType, Comparison, Expression, Function, Imported, Key, NumberFunction, Previous,
     Reference, Subscript)
+from graphdsl.runtime.failures import WHOLE_WAY, frames_of, raised_in, summary, their_frame
 from graphdsl.runtime.sizes import LimitError
 from graphdsl.semantics.graph import Graph, Input, Noise
 from graphdsl.shapes.mismatch import Arriving, Mismatch, explain
@@ -53,6 +54,12 @@ class Reporter:
         if isinstance(found.error, MemoryError):
             return Diagnostic('G735', 'there is not enough memory for this', found.node.span, places=places,
                               notes=notes, reason=str(found.error), help='is one of the sizes too large?')
+        frames = frames_of(found.error)
+        theirs = their_frame(frames)
+        if theirs is not None:
+            return Diagnostic('G737', f'{type(found.error).__name__} while running code of your own', found.node.span,
+                              reason=summary(found.error), places=places, notes=(raised_in(theirs, frames), *notes),
+                              help=WHOLE_WAY)
         arrays = tuple(Arriving(self._label(operand), kind, operand.declared is not None)
                        for operand, kind in given if isinstance(kind, ArrayType))
         others = {i: kind for i, (_, kind) in enumerate(given) if not _is_type(kind)}
