@@ -4,13 +4,15 @@ from __future__ import annotations
 from typing import Any, Callable, Mapping, Optional, Union
 
 from graphdsl.semantics import catalog, edges, flow
+from graphdsl.semantics.absent import hiding
 from graphdsl.semantics.computation import (
     Apply, Assignment, ChainType, Construct, Expression, Key, PartName, Reference, children)
 from graphdsl.semantics.parts import Parts
 from graphdsl.semantics.resolve import Resolver
 from graphdsl.semantics.scope import Names, Scope, allowed, bound_twice
+from graphdsl.semantics.suggestions import unknown
 from graphdsl.semantics.unroll import Report, Turn, expected, unroll
-from graphdsl.diagnostics import Diagnostic, Mistake, Span, mistake
+from graphdsl.diagnostics import Diagnostic, Mistake, Place, Span, mistake
 from graphdsl.syntax import nodes
 
 _MOST_IN_EACH_OTHER = 40
@@ -53,10 +55,13 @@ class ChainBuilder:
         self.used.add(name)
         if name in self._building:
             circle = [*self._building[self._building.index(name):], name]
-            raise mistake('G312', f'the block `{name}` contains itself', span, reason=' -> '.join(circle))
+            places = tuple(Place(self._scope.blocks[inner].name.span, f'the block `{inner}`') for inner in circle[:-1])
+            raise mistake('G312', f'the block `{name}` contains itself', span, reason=' -> '.join(circle),
+                          places=places, notes=hiding(name), help='it would be of endless size: leave one of them out')
         if len(self._building) == _MOST_IN_EACH_OTHER:
             raise mistake('G009', 'this is nested too deeply', span,
-                          reason=f'more than {_MOST_IN_EACH_OTHER} blocks in each other')
+                          reason=f'more than {_MOST_IN_EACH_OTHER} blocks in each other',
+                          help='write some of the blocks out')
         numbers = {**self._scope.numbers, **self._with_defaults(block, values)}
         key = (name, repr(sorted(numbers.items())))
         if key not in self._built:
@@ -107,10 +112,11 @@ class ChainBuilder:
         calls, depth = self._measured(chain)
         if calls > _LARGEST:
             raise mistake('G209', f'`{name}` has more than {_LARGEST:,} calls', span,
-                          reason='with those of the blocks in it')
+                          reason='with those of the blocks in it', help='use fewer blocks in each other')
         if depth > _DEEPEST:
             raise mistake('G009', f'`{name}` is nested too deeply', span,
-                          reason=f'more than {_DEEPEST} levels, with those of the blocks in it')
+                          reason=f'more than {_DEEPEST} levels, with those of the blocks in it',
+                          help='give a part of it a name')
         return chain
 
     def _measured(self, chain: ChainType) -> tuple[int, int]:
@@ -140,7 +146,7 @@ class ChainBuilder:
         spans = {name: self._span_of(name, span) for name in numbers}
         values = expected(body.braces, 'value') if body is not None else ()
         return Scope(numbers, Names('value', spans, values), Names('layer'), self._scope.blocks,
-                     self._scope.imported, self._scope.models.expected, in_body=True)
+                     self._scope.imported, self._scope.declared, self._scope.models.expected, in_body=True)
 
     def _span_of(self, number: str, otherwise: Span) -> Span:
         """Returns where a param, a loop variable or a hyper-parameter of the block being built is bound."""
@@ -212,8 +218,9 @@ class _BodyBuilder:
         made = [self._try(lambda: self._assignment(turn)) for turn in turns]
         assignments = [a for a, is_declared in zip(made, declared) if a is not None and is_declared]
         ordered = self._try(lambda: flow.in_order(assignments)) or ()
+        seen: dict[str, Span] = {}
         for name in self.body.outputs:
-            self._try(lambda: self._check_output(name))
+            self._try(lambda: self._check_output(name, seen))
         if not self.failed:
             self._check_used(assignments)
         return ChainType(span, self.name, tuple(name.name for name in self.body.inputs),
@@ -233,9 +240,8 @@ class _BodyBuilder:
         statement, resolver = turn.statement, self.resolver.within(turn.numbers)
         if isinstance(statement, nodes.Layer):
             key = resolver.key(statement.target)
-            if key.base in self.resolver.scope.blocks or key.base in self.resolver.scope.imported:
-                block = self.resolver.scope.blocks.get(key.base)
-                raise bound_twice(key.base, statement.target.span, block and block.name.span)
+            if key.base in self.resolver.scope.declared:
+                raise bound_twice(key.base, statement.target.span, self.resolver.scope.declared[key.base])
             self.layers.bind(key, statement.target.span)
             self.parts.declare(key)
         elif isinstance(statement, (nodes.Edge, nodes.Value)):
@@ -248,7 +254,7 @@ class _BodyBuilder:
             self.values.bind(key, statement.target.span)
             self.parts.declare(key)
         else:
-            raise mistake('G313', 'this cannot stand in the body of a model', statement.span,
+            raise mistake('G313', 'this cannot stand in the body of a model', statement.span, reason='outside it can',
                           help='a body holds layers, weights, edges and values')
         return True
 
@@ -272,11 +278,15 @@ class _BodyBuilder:
             return edges.assignment(statement, resolver)
         return None
 
-    def _check_output(self, name: nodes.Name) -> None:
+    def _check_output(self, name: nodes.Name, seen: dict[str, Span]) -> None:
+        first = seen.setdefault(name.name, name.span)
+        if first is not name.span:
+            raise mistake('G102', f'the output `{name.name}` is there twice', name.span, reason='again here',
+                          places=(Place(first, 'first here'),), help='every output has a name of its own')
         if Key(name.name) not in self.values.spans:
             raise mistake('G311', f'the output `{name.name}` is bound nowhere in this body', name.span,
-                          help=catalog.suggestion(name.name, self.values.bases())
-                          or f'end an edge of the body with `-> {name.name}`')
+                          **unknown(name.name, name.span, self.values.bases(),
+                                    f'end an edge of the body with `-> {name.name}`'))
 
     def _check_used(self, assignments: list[Assignment]) -> None:
         """Warns of values that nothing uses, and refuses layers whose parameters nothing would train."""

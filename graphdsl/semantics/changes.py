@@ -6,13 +6,16 @@ from typing import Mapping, Optional
 
 from graphdsl.semantics import catalog
 from graphdsl.semantics.computation import (
-    Apply, Assignment, ChainType, Expression, Function, Imported, Key, ModelName, Reference, walk)
+    Apply, Assignment, ChainType, Construct, Expression, Function, Imported, Key, ModelName, Reference, walk)
+from graphdsl.semantics.elsewhere import ARGUMENTS
 from graphdsl.semantics.graph import Next, Noise, Schedule, State
+from graphdsl.semantics.numbers import kind
 from graphdsl.semantics.optimizers import Declared
 from graphdsl.semantics.paths import no_such
 from graphdsl.semantics.resolve import Resolver
 from graphdsl.semantics.scope import Names
-from graphdsl.diagnostics import Place, Span, mistake
+from graphdsl.semantics.suggestions import unknown
+from graphdsl.diagnostics import Edit, Mistake, Place, Span, mistake
 from graphdsl.syntax import nodes
 
 
@@ -20,7 +23,8 @@ def check_state(statement: nodes.State, resolver: Resolver) -> State:
     """Checks the initial value of a state."""
     initial = resolver.constant(statement.initial, 'the initial value of a state')
     if isinstance(initial, bool) or not isinstance(initial, (int, float)):
-        raise mistake('G203', 'a state is a number', statement.initial.span, help='such as `state k = 0.0`')
+        raise mistake('G203', 'a state is a number', statement.initial.span, reason=f'this is {kind(initial)}',
+                      help='such as `state k = 0.0`')
     return State(statement.span, resolver.key(statement.target), initial)
 
 
@@ -40,7 +44,8 @@ def check_next(statement: nodes.Next, resolver: Resolver, states: Mapping[Key, S
     """
     key = resolver.key(statement.target)
     if key not in states:
-        raise no_such(statement.target.span, 'state', str(key), states)
+        raise no_such(statement.target.span, 'state', str(key), {k: resolver.scope.values.spans[k] for k in states
+                                                                 if k in resolver.scope.values.spans})
     other = others.get(key)
     if other is not None:
         raise mistake('G127', f'`{key}` has two next values', statement.target.span, reason='again here',
@@ -57,6 +62,7 @@ def _refuse_models(expression: Expression) -> None:
         if isinstance(node, Apply) and (isinstance(node.callee, (ModelName, Imported, ChainType)) or (
                 isinstance(node.callee, Function) and node.callee.name in catalog.RANDOM)):
             raise mistake('G216', 'the next value of a state is computed from values that are there', node.span,
+                          reason='this would be computed once more',
                           help='give this a name with an edge or `=`, and read the name here')
 
 
@@ -74,6 +80,7 @@ def check_schedule(statement: nodes.Schedule, resolver: Resolver, optimizers: Na
     path = statement.hyperparameter
     if not isinstance(path, nodes.Attribute):
         raise mistake('G217', 'a schedule sets a hyperparameter of an optimizer', path.span,
+                      reason='this names none',
                       help='such as `schedule adam.alpha = ...`, where `optimizer adam = Adam() owns ...`')
     optimizer = _one(path.base, resolver, optimizers, 'optimizer')
     name = path.name
@@ -82,8 +89,7 @@ def check_schedule(statement: nodes.Schedule, resolver: Resolver, optimizers: Na
         known = catalog.hyperparameters(resolver.scope.imported[algorithm.name] if not algorithm.module
                                         else catalog.members('optimizers')[algorithm.name])
         if known is not None and name not in known:
-            raise mistake('G217', f'`{algorithm.name}` has no hyperparameter `{name}`', path.span,
-                          help=catalog.suggestion(name, known) or 'it has ' + ', '.join(f'`{k}`' for k in known))
+            raise _no_hyperparameter(name, Span(path.span.end - len(name), path.span.end), algorithm, known)
     other = others.get((optimizer, name))
     if other is not None:
         raise mistake('G127', f'`{optimizer}.{name}` has two schedules', path.span, reason='again here',
@@ -91,16 +97,30 @@ def check_schedule(statement: nodes.Schedule, resolver: Resolver, optimizers: Na
     return Schedule(statement.span, optimizer, name, resolver.number(statement.expression, 'a hyperparameter'))
 
 
+def _no_hyperparameter(name: str, span: Span, algorithm: Construct, known: list[str]) -> Mistake:
+    has = 'it has ' + ', '.join(f'`{k}`' for k in known) if known else 'it has none that can be set'
+    elsewhere = next((a for a in ARGUMENTS.get(name, ()) if a in known), '')
+    details = unknown(name, span, known, has) if not elsewhere else {
+        'help': f'write `{elsewhere}`', 'edits': (Edit(span, elsewhere),)}
+    return mistake('G217', f'`{algorithm.name}` has no hyperparameter `{name}`', span,
+                   places=(Place(algorithm.span, f'this is {algorithm.name}'),), notes=(has,)
+                   if details['help'] != has else (), **details)
+
+
 def _one(node: nodes.Expression, resolver: Resolver, names: Names, what: str) -> str:
     """Returns the name of the one optimizer or step that an expression names."""
     base = node.base if isinstance(node, nodes.Index) else node
     if not isinstance(base, nodes.Name):
-        raise mistake('G217', f'this is no name of {"an" if what[0] in "aeiou" else "a"} {what}', node.span)
+        article = 'an' if what[0] in 'aeiou' else 'a'
+        raise mistake('G217', f'this is no name of {article} {what}', node.span, reason='a name is wanted',
+                      help=f'write the name that `{what} NAME` gives')
     if base.name not in names:
-        raise no_such(base.span, what, base.name, names.spans)
+        raise no_such(base.span, what, base.name, names.bases())
     found = names.select(node, base.name, resolver.indices(node) if isinstance(node, nodes.Index) else None)
     if isinstance(found, list):
-        raise mistake('G217', f'this names {len(found)} {what}s, and one is wanted', node.span)
+        raise mistake('G217', f'this names {len(found)} {what}s, and one is wanted', node.span,
+                      reason='a list', help=f'name one, such as `{found[0]}`, or write this in a `for`'
+                      if found else 'name one')
     return str(found)
 
 

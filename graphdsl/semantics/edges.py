@@ -4,11 +4,11 @@ from __future__ import annotations
 from typing import Sequence as Items, Union
 
 from graphdsl.semantics import catalog, numbers
-from graphdsl.semantics.constructs import counted
+from graphdsl.semantics.calls import counted
 from graphdsl.semantics.expressions import is_known
 from graphdsl.semantics.computation import Assignment, Expression, Key, Literal, Previous, Sequence
 from graphdsl.semantics.resolve import Resolver
-from graphdsl.diagnostics import Span, mistake
+from graphdsl.diagnostics import Place, Span, mistake
 from graphdsl.syntax import nodes
 
 
@@ -26,7 +26,7 @@ def assignment(statement: Union[nodes.Edge, nodes.Value], resolver: Resolver) ->
         row = ()
         inputs = tuple(map(resolver.expression, source.items if isinstance(source, nodes.Tuple) else (source,)))
         if inputs and is_known(*inputs):
-            raise mistake('G307', 'numbers do not flow along edges', source.span,
+            raise mistake('G307', 'numbers do not flow along edges', source.span, reason='this is known while compiling',
                           help='edges carry arrays; compute with numbers in expressions')
     return _bound(statement.span, results, row + stages(inputs, statement.stages, resolver), resolver)
 
@@ -43,11 +43,12 @@ def assigned(span: Span, results: tuple[Key, ...], node: nodes.Expression, resol
     expression = resolver.expression(node)
     if isinstance(expression, Sequence):
         raise mistake('G307', f'a {expression.kind} cannot have a name', expression.span,
+                      reason='values are arrays and numbers',
                       help='write it where it is used; a list of numbers can be a `param`')
     if isinstance(expression, Literal) and (isinstance(expression.value, bool)
                                             or not isinstance(expression.value, (int, float))):
         raise mistake('G307', f'{numbers.kind(expression.value)} does not flow along edges', expression.span,
-                      help='values are arrays and numbers; make it a `param`')
+                      reason='values are arrays and numbers', help='make it a `param`')
     return _bound(span, results, (expression,), resolver)
 
 
@@ -93,16 +94,18 @@ def _check_named(edge: nodes.Edge, resolver: Resolver) -> None:
     name = last.name if isinstance(last, nodes.Name) else last.base.name
     scope = resolver.scope
     if name in scope.models:
-        what = f'a {scope.models.kind}'
+        what = f'a {scope.models.kind} of this file'
     elif name in scope.blocks:
-        what = 'a block'
+        what = 'a block of this file'
     elif name in scope.imported:
         what = 'imported'
     elif isinstance(last, nodes.Name) and len(edge.results) == 1 and name in catalog.members('functions'):
-        what = 'a function'
+        what = 'a function of Chainer'
     elif isinstance(last, nodes.Name) and len(edge.results) == 1 and name in catalog.members('links'):
-        what = 'a link'
+        what = 'a link of Chainer'
     else:
         return
-    raise mistake('G302', 'did you forget the name of the result?', last.span,
-                  reason=f'`{name}` is {what}', help=f'end the edge with a new name: `-> {name} -> result`')
+    bound = scope.callable_names().get(name)
+    raise mistake('G302', 'did you forget the name of the result?', last.span, reason=f'`{name}` is {what}',
+                  places=() if bound is None else (Place(bound, 'declared here'),),
+                  help=f'end the edge with a new name: `-> {name} -> result`')

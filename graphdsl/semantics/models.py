@@ -5,11 +5,11 @@ from dataclasses import replace
 from typing import Any, Callable, Optional, Union
 
 from graphdsl.semantics import paths
-from graphdsl.semantics.catalog import suggestion
 from graphdsl.semantics.computation import ChainType, Expression, Key, Literal
 from graphdsl.semantics.expressions import is_known
 from graphdsl.semantics.graph import Load, Model
 from graphdsl.semantics.resolve import Resolver
+from graphdsl.semantics.suggestions import listed, unknown
 from graphdsl.diagnostics import Diagnostic, Mistake, Place, mistake
 from graphdsl.syntax import nodes
 
@@ -95,12 +95,15 @@ class Models:
         models = resolver.scope.models
         if not isinstance(base, nodes.Name) or base.name not in models:
             if not isinstance(base, nodes.Name):
-                raise mistake('G408', 'only a whole model can be copied or followed', node.span)
-            raise mistake('G408', f'there is no model `{base.name}`', node.span,
-                          help=suggestion(base.name, models.bases()) or paths.listed(models))
+                raise mistake('G408', 'only a whole model can be copied or followed', node.span, reason='this is a part',
+                              help='make the part a model of its own')
+            known = models.bases()
+            raise mistake('G408', f'there is no model `{base.name}`', base.span, **unknown(
+                base.name, base.span, known, listed(known, 'this file has no models')))
         found = models.select(node, base.name, resolver.indices(node) if isinstance(node, nodes.Index) else None)
         if not isinstance(found, Key):
-            raise mistake('G408', f'this names {len(found)} models, and one is wanted', node.span)
+            raise mistake('G408', f'this names {len(found)} models, and one is wanted', node.span,
+                          reason='a list of models', help=f'name one, such as `{found[0]}`' if found else '')
         return found
 
     def _freeze(self, statement: nodes.Frozen, resolver: Resolver) -> None:

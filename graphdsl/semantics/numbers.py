@@ -48,7 +48,9 @@ def compute(symbol: str, operands: tuple, span: Span) -> Any:
 def call(name: str, arguments: tuple, span: Span) -> Any:
     """Applies one of :data:`FUNCTIONS` to compile-time values; raises :class:`Mistake` where it cannot."""
     if not arguments:
-        raise mistake('G306', f'`{name}` needs an argument', span)
+        raise mistake('G306', f'`{name}` needs an argument', span, reason='nothing is given',
+                      help=f'write a number, such as `{name}(2)`' if name not in ('sum', 'mean') else
+                      f'write a list of numbers, such as `{name}([1, 2])`')
     return _guarded(FUNCTIONS[name], arguments, name, span)
 
 
@@ -68,11 +70,13 @@ def _guarded(function: Callable, operands: tuple, symbol: str, span: Span) -> An
     try:
         value = function(*operands)
     except ZeroDivisionError:
-        raise mistake('G202', 'division by zero', span) from None
+        raise mistake('G202', 'division by zero', span, reason='what stands on the right is 0 here',
+                      help='see which params give it') from None
     except OverflowError:
         raise too_large(span) from None
     except ValueError as error:
-        raise mistake('G202', f'`{symbol}` has no value here', span, reason=str(error)) from None
+        raise mistake('G202', f'`{symbol}` has no value here', span, reason=str(error),
+                      help='see which params give its operands') from None
     except TypeError:
         raise _unfit(symbol, operands, span) from None
     if not is_within_bounds(value):
@@ -95,14 +99,15 @@ def is_within_bounds(value: Any, finite: bool = True) -> bool:
 
 
 def too_large(span: Span) -> Mistake:
-    return mistake('G202', 'this is too large', span,
+    return mistake('G202', 'this is too large', span, reason='no program computes with it',
                    help=f'integers have at most {_LARGEST_BITS} bits, lists at most {_LONGEST:,} elements; arrays '
                         'hold numbers up to 1.8e308')
 
 
 def _unfit(symbol: str, operands: tuple, span: Span) -> Mistake:
     kinds = ' and '.join(kind(operand) for operand in operands)
-    return mistake('G203', f'`{symbol}` does not go with {kinds}', span)
+    return mistake('G203', f'`{symbol}` does not go with {kinds}', span, reason='it is for numbers',
+                   help='see what the params of it are; numbers stand without quotes')
 
 
 def shown(value: Any) -> str:

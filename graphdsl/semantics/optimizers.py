@@ -69,7 +69,8 @@ def declare(statement: nodes.Optimizer, resolver: Resolver, names: Names, chains
             report(error.diagnostic)
     algorithm = _construct('optimizers', statement.algorithm, resolver)
     if not units and not failed:
-        raise mistake('G407', 'this optimizer owns nothing', statement.span,
+        raise mistake('G407', 'this optimizer owns nothing',
+                      Span(statement.span.start, statement.algorithm.span.end), reason='it would move nothing',
                       help='say which models it moves: `owns trunk, head[*]`')
     if statement.target is None:
         name = '_'.join(str(unit) for unit, _ in units)
@@ -110,7 +111,8 @@ def _construct(module: str, node: nodes.Expression, resolver: Resolver) -> Const
     call = node if isinstance(node, nodes.Call) else None
     base = node.function if call is not None else node
     if not isinstance(base, nodes.Name):
-        raise mistake('G106', 'this is not the name of a class', base.span)
+        raise mistake('G106', 'this is not the name of a class', base.span, reason='a name is wanted',
+                      help=f'write a class of chainer.{module}, or import one')
     return resolver.construct(module, base, node.span, call)
 
 
@@ -121,6 +123,7 @@ def _owned(owned: nodes.Owned, resolver: Resolver, chains: Mapping[Key, ChainTyp
         for excepted in paths.units(path, resolver, chains):
             if not any(is_within(excepted, unit) for unit in units):
                 raise mistake('G412', f'`{excepted}` is no part of what is owned here', path.span,
+                              reason='nothing to leave out', places=(Place(owned.path.span, 'owned here'),),
                               help='`owns m except m.part` leaves out a part of m')
             units = [rest for unit in units for rest in _without(unit, excepted, chains)]
     return units

@@ -3,13 +3,14 @@ from __future__ import annotations
 
 import numbers as abstract
 from dataclasses import replace
-from typing import Any, Mapping
+from typing import Any, Mapping, Optional
 
-from graphdsl.semantics import catalog, numbers
+from graphdsl.semantics import numbers
 from graphdsl.semantics.resolve import Resolver
 from graphdsl.semantics.scope import Broken, allowed, bound_twice
+from graphdsl.semantics.suggestions import is_certain, listed, meant
 from graphdsl.semantics.unroll import Report
-from graphdsl.diagnostics import GraphError, Mistake, Source, Span, mistake
+from graphdsl.diagnostics import Diagnostic, Edit, GraphError, Mistake, Place, Source, Span, mistake
 from graphdsl.syntax import nodes
 from graphdsl.syntax.parse import parse
 
@@ -38,7 +39,8 @@ def evaluate(params: list[nodes.Param], overrides: Mapping[str, Any], resolver: 
                 raise bound_twice(name, param.name.span, scope.values.span_of_number(name))
             scope.values.bind_number(allowed(param.name), param.name.span)
             default = within.constant(param.default, 'the default of a param')
-            _check_choice('G213', f'the default of `{name}` is none of its choices', param, default, within)
+            _check_choice('G213', f'the default of `{name}` is none of its choices', param, default, within,
+                          param.default.span)
             values[name] = _override(param, default, overrides[name], within) if name in overrides else default
         except Mistake as error:
             values.setdefault(name, Broken(error.diagnostic))
@@ -46,13 +48,17 @@ def evaluate(params: list[nodes.Param], overrides: Mapping[str, Any], resolver: 
         later.discard(name)
     for name in overrides:
         if name not in values:
-            span = params[0].span if params else Span(0, 0)
-            report(mistake('G211', f'there is no param `{name}` to set', span,
-                           reason='the first param of this file' if params else '',
-                           help=catalog.suggestion(name, values) or (
-                               'there are ' + ', '.join(f'`{name}`' for name in values) if values
-                               else 'this file has no params')).diagnostic)
+            report(_no_param(name, params))
     return values
+
+
+def _no_param(name: str, params: list[nodes.Param]) -> Diagnostic:
+    known = {param.name.name: param.name.span for param in params}
+    found = meant(name, known)
+    span, reason = (known[found], 'this one?') if found else (params[0].name.span, 'the first param of this file') \
+        if params else (Span(0, 0), '')
+    return Diagnostic('G211', f'there is no param `{name}` to set', span, reason=reason,
+                      help=f'did you mean `{found}`?' if found else listed(known, 'this file has no params'))
 
 
 def _override(param: nodes.Param, default: Any, value: Any, resolver: Resolver) -> Any:
@@ -65,10 +71,11 @@ def _override(param: nodes.Param, default: Any, value: Any, resolver: Resolver) 
     if isinstance(default, (list, tuple)) and isinstance(value, (list, tuple)):
         value = type(default)(value)
     if default is not None and type(value) is not type(default):
-        raise mistake('G212', problem, param.span,
-                      reason=f'its default is {numbers.kind(default)}, this is {numbers.kind(value)}')
+        raise mistake('G212', problem, param.default.span,
+                      reason=f'its default is {numbers.kind(default)}, this is {numbers.kind(value)}',
+                      help=f'set it to {numbers.kind(default)}, such as {numbers.shown(default)}')
     if not (_is_plain(value) and numbers.is_within_bounds(value, finite=False)):
-        raise mistake('G212', problem, param.span,
+        raise mistake('G212', problem, param.name.span, help='choose a smaller one',
                       reason='params are numbers, strings, truth values and lists of these, none too large')
     _check_choice('G212', problem, param, value, resolver)
     return value
@@ -83,8 +90,8 @@ def _read(param: nodes.Param, text: str, resolver: Resolver) -> Any:
             return resolver.within({}).constant(statement.default, 'a param')
     except (GraphError, Mistake, ValueError):
         pass
-    raise mistake('G212', f'`{param.name.name}` cannot be set to {numbers.shown(text)}', param.span,
-                  reason='this cannot be read, and the default of the param is no string',
+    raise mistake('G212', f'`{param.name.name}` cannot be set to {numbers.shown(text)}', param.default.span,
+                  reason='the default is no string, and what is set cannot be read',
                   help='write it as in a graph file: `4`, `1e-3`, `true`, `[1, 2]`')
 
 
@@ -111,9 +118,30 @@ def _is_plain(value: Any) -> bool:
     return value is None or type(value) in (bool, int, float, str)
 
 
-def _check_choice(code: str, problem: str, param: nodes.Param, value: Any, resolver: Resolver) -> None:
+def _check_choice(code: str, problem: str, param: nodes.Param, value: Any, resolver: Resolver,
+                  span: Optional[Span] = None) -> None:
+    """Refuses a value that is none of the choices of a param.
+
+    Args:
+        code (str): Of the mistake.
+        problem (str): Its message.
+        param: The param.
+        value: The value.
+        resolver: Resolves the choices.
+        span: Where the value stands, if that is in the file.
+    """
     if not param.choices:
         return
     choices = [resolver.constant(choice, 'a choice') for choice in param.choices]
-    if not any(choice == value and isinstance(choice, bool) == isinstance(value, bool) for choice in choices):
-        raise mistake(code, problem, param.span, reason='it is one of ' + ', '.join(map(numbers.shown, choices)))
+    if any(choice == value and isinstance(choice, bool) == isinstance(value, bool) for choice in choices):
+        return
+    of = Span(param.choices[0].span.start, param.choices[-1].span.end)
+    known = [choice for choice in choices if isinstance(choice, str)]
+    found = meant(value, known, names={}) if isinstance(value, str) else ''
+    help = f'did you mean {numbers.shown(found)}?' if found else \
+        'it is one of ' + ', '.join(map(numbers.shown, choices))
+    if span is None:
+        raise mistake(code, problem, of, reason='none of these', help=help)
+    edits = (Edit(span, numbers.shown(found)),) if found and is_certain(value, found, known) else ()
+    raise mistake(code, problem, span, reason='none of its choices', help=help, edits=edits,
+                  places=(Place(of, 'its choices'),))

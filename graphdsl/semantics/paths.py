@@ -2,48 +2,53 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Iterable, Iterator, Mapping, Union
+from typing import Any, Iterator, Mapping, Sequence, Union
 
-from graphdsl.semantics import catalog
 from graphdsl.semantics.computation import ChainType, Construct, Key, Part, Weight
 from graphdsl.semantics.expressions import Expressions
 from graphdsl.semantics.graph import Unit
-from graphdsl.semantics.scope import Names
-from graphdsl.diagnostics import Mistake, Span, mistake
+from graphdsl.semantics.suggestions import listed, unknown
+from graphdsl.diagnostics import Mistake, Place, Span, mistake
 from graphdsl.syntax import nodes
 
 Content = Union[Construct, ChainType, Weight, None]
 
 
-def split(node: nodes.Expression, resolver: Expressions) -> tuple[nodes.Expression, tuple[str, ...]]:
-    """Splits ``net[0].encoder.conv[1]`` into what names the model and the names of the parts.
+def split(node: nodes.Expression, resolver: Expressions
+          ) -> tuple[nodes.Expression, tuple[str, ...], tuple[Span, ...]]:
+    """Splits ``net[0].encoder.conv[1]`` into what names the model, the names of the parts, and their places.
 
     Raises:
         Mistake: If this is no path.
     """
     names: list[str] = []
-    suffix = ''
+    spans: list[Span] = []
+    suffix, end, whole = '', None, node
     while isinstance(node, nodes.Attribute) or (
             isinstance(node, nodes.Index) and not isinstance(node.base, nodes.Name)):
+        end = end or node.span.end
         if isinstance(node, nodes.Index):
             indices = [resolver.integer(item, 'an index', least=0) for item in node.items]
             suffix = ''.join(f'_{i}' for i in indices) + suffix
         else:
             names.append(node.name + suffix)
-            suffix = ''
+            spans.append(Span(node.span.end - len(node.name), end))
+            suffix, end = '', None
         node = node.base
     if suffix:
-        raise mistake('G108', 'this is not something to call', node.span)
-    return node, tuple(reversed(names))
+        raise mistake('G108', 'this is not something to call', whole.span, reason='this has no name',
+                      help='a path is a model and parts of it, such as `net.encoder.conv[1]`')
+    return node, tuple(reversed(names)), tuple(reversed(spans))
 
 
-def find(content: Content, path: tuple[str, ...], span: Span, name: str) -> tuple[tuple[str, ...], Content]:
+def find(content: Content, path: tuple[str, ...], spans: Sequence[Span], name: str
+         ) -> tuple[tuple[str, ...], Content]:
     """Finds a part of a model.
 
     Args:
         content: What the model is made of.
         path: Names of parts.
-        span: For messages.
+        spans: Their places, for messages.
         name (str): What the model is called.
 
     Returns:
@@ -54,25 +59,33 @@ def find(content: Content, path: tuple[str, ...], span: Span, name: str) -> tupl
         Mistake: If there is no such part.
     """
     found: list[str] = []
-    for step in path:
+    for position, step in enumerate(path):
         if isinstance(content, ChainType):
             parts = {part.name: part.content for part in content.parts}
             if step not in parts and len(parts) == 1 and _is_imported(*parts.values()):
                 found.append(next(iter(parts)))
                 content = None
             elif step not in parts:
-                listing = 'its parts are ' + ', '.join(f'`{p}`' for p in parts) if parts else 'it has no parts'
-                raise mistake('G316', f'`{name}` has no part `{step}`', span,
-                              help=catalog.suggestion(step, parts) or listing)
+                raise _no_part('.'.join([name, *found]), step, parts, spans[position])
             else:
                 content = parts[step]
         elif content is not None and not _is_imported(content):
-            raise mistake('G316', f'`{".".join([name, *found])}` is a link, and its parts have no names here', span,
+            what = 'an array' if isinstance(content, Weight) else 'a link'
+            raise mistake('G316', f'`{".".join([name, *found])}` is {what}, and its parts have no names here',
+                          spans[position], reason='no part can be named', places=(Place(content.span, 'made here'),),
                           help='parts are the layers, links and blocks of a body')
         else:
             content = None
         found.append(step)
     return tuple(found), content
+
+
+def _no_part(whole: str, step: str, parts: Mapping[str, Content], span: Span) -> Mistake:
+    details = unknown(step, span, {part: content.span for part, content in parts.items()},
+                      'its parts are ' + ', '.join(f'`{p}`' for p in parts) if parts else 'it has no parts')
+    if span.end - span.start != len(step):      # a member of a family is not written like its attribute
+        details.pop('edits', None)
+    return mistake('G316', f'`{whole}` has no part `{step}`', span, **details)
 
 
 def _is_imported(content: Content) -> bool:
@@ -100,12 +113,6 @@ def unfrozen(content: Content) -> Iterator[tuple[str, ...]]:
                 yield (part.name, *path)
 
 
-def listed(models: Names) -> str:
-    """Returns a help that lists the models of a file."""
-    names = models.bases()
-    return 'there are ' + ', '.join(f'`{name}`' for name in names) if names else 'this file has no models'
-
-
 def links(content: Content) -> Iterator[Construct]:
     """Yields the links of a chain, those of the chains within it included; a link yields itself."""
     if isinstance(content, (ChainType, Construct)):
@@ -119,25 +126,27 @@ def units(node: nodes.Expression, resolver: Expressions, chains: Mapping[Key, Ch
     Raises:
         Mistake: If there is no such model or part.
     """
-    base, path = split(node, resolver)
+    base, path, spans = split(node, resolver)
     name = base.base if isinstance(base, nodes.Index) else base
     models = resolver.scope.models
     if not isinstance(name, nodes.Name) or name.name not in models:
-        close = catalog.suggestion(name.name, models.bases()) if isinstance(name, nodes.Name) else ''
-        raise mistake('G408', f'only models and their parts are {what}', node.span,
-                      reason=f'there is no model `{name.name}`' if isinstance(name, nodes.Name) else '',
-                      help=close or listed(models))
+        if not isinstance(name, nodes.Name):
+            raise mistake('G408', f'only models and their parts are {what}', node.span, reason='this is none',
+                          help=listed(models.bases(), 'this file has no models'))
+        raise mistake('G408', f'only models and their parts are {what}', name.span,
+                      reason=f'there is no model `{name.name}`', **unknown(
+                          name.name, name.span, models.bases(), listed(models.bases(), 'this file has no models')))
     found = models.select(base, name.name, resolver.indices(base) if isinstance(base, nodes.Index) else None)
     keys = [found] if isinstance(found, Key) else found
     if not path:
         return [Unit(key) for key in keys]
-    return [_unit(key, chains[key], path, node.span, what) for key in keys if key in chains]
+    return [_unit(key, chains[key], path, spans, what) for key in keys if key in chains]
 
 
-def _unit(model: Key, chain: ChainType, path: tuple[str, ...], span: Span, what: str) -> Unit:
-    found, content = find(chain, path, span, str(model))
+def _unit(model: Key, chain: ChainType, path: tuple[str, ...], spans: Sequence[Span], what: str) -> Unit:
+    found, content = find(chain, path, spans, str(model))
     if content is None:
-        raise mistake('G316', f'a part of an imported link cannot be {what} alone', span,
+        raise mistake('G316', f'a part of an imported link cannot be {what} alone', spans[-1],
                       reason='what it is made of is not known before it is made',
                       help='take the whole link, or import its parts as links of their own')
     return Unit(model, found)
@@ -155,8 +164,15 @@ def _frozen_part(part: Part, path: tuple[str, ...]) -> Part:
     return replace(part, content=frozen(part.content, path))
 
 
-def no_such(span: Span, what: str, name: str, names: Iterable[object]) -> Mistake:
-    """Makes the mistake of a name that nothing has."""
-    known = list(map(str, names))
-    return mistake('G101', f'there is no {what} `{name}`', span, help=catalog.suggestion(name, known) or (
-        'there are ' + ', '.join(f'`{k}`' for k in known) if known else f'this file has no {what}s'))
+def no_such(span: Span, what: str, name: str, names: Mapping[Any, Span]) -> Mistake:
+    """Makes the mistake of a name that nothing has.
+
+    Args:
+        span: Where the name stands.
+        what (str): Of what there is none.
+        name (str): The name.
+        names: What there is, with the place of each.
+    """
+    known = {str(key): place for key, place in names.items()}
+    return mistake('G101', f'there is no {what} `{name}`', span, **unknown(
+        name, span, known, listed(known, f'this file has no {what}s')))

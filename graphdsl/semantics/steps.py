@@ -6,6 +6,7 @@ from typing import Iterator, Mapping, Optional, Sequence
 from graphdsl.semantics.computation import Expression, Key, Literal, Reference
 from graphdsl.semantics.computation import Sequence as Listing
 from graphdsl.semantics.graph import Optimizer, Step, Update
+from graphdsl.semantics.numbers import shown
 from graphdsl.semantics.paths import no_such
 from graphdsl.semantics.resolve import Resolver
 from graphdsl.semantics.scope import Names
@@ -38,7 +39,7 @@ def check_step(statement: nodes.Step, resolver: Resolver, optimizers: Names, rep
             report(error.diagnostic)
     if not turns:
         raise mistake('G128', f'the step `{name}` updates nothing', statement.span,
-                      help='write `update OPTIMIZER` in it')
+                      reason='its braces are empty', help='write `update OPTIMIZER` in it')
     return Step(statement.span, name, statement.on_same, condition, statement.kind, count, tuple(updates.values()))
 
 
@@ -47,7 +48,8 @@ def _count(statement: nodes.Step, resolver: Resolver) -> Expression:
     if isinstance(count, Literal) and (type(count.value) is not int or (
             count.value < 1 and statement.kind != 'repeat')):
         least = '' if statement.kind == 'repeat' else ', at least 1'
-        raise mistake('G204', f'the number of `{statement.kind}` must be an integer{least}', statement.count.span)
+        raise mistake('G204', f'the number of `{statement.kind}` must be an integer{least}', statement.count.span,
+                      reason=f'this is {shown(count.value)}', help='write how many times, such as `5`')
     return count
 
 
@@ -67,12 +69,13 @@ def _add_updates(updates: dict[str, Update], statement: nodes.Update, resolver: 
 def _named(path: nodes.Expression, resolver: Resolver, optimizers: Names) -> list[Key]:
     base = path.base if isinstance(path, nodes.Index) else path
     if not isinstance(base, nodes.Name) or base.name not in optimizers:
-        name = base.name if isinstance(base, nodes.Name) else ''
-        error = no_such(path.span, 'optimizer', name, optimizers.spans)
+        if not isinstance(base, nodes.Name):
+            raise mistake('G217', 'this is no name of an optimizer', path.span, reason='a name is wanted',
+                          help='write the name that `optimizer NAME = ...` gives')
         if not optimizers.spans:
-            error = mistake('G101', f'there is no optimizer `{name}`', path.span,
-                            reason='no optimizer of this file has a name', help='write `optimizer NAME = ...`')
-        raise error
+            raise mistake('G101', f'there is no optimizer `{base.name}`', base.span,
+                          reason='no optimizer of this file has a name', help='write `optimizer NAME = ...`')
+        raise no_such(base.span, 'optimizer', base.name, optimizers.bases())
     found = optimizers.select(path, base.name, resolver.indices(path) if isinstance(path, nodes.Index) else None)
     return [found] if isinstance(found, Key) else found
 
@@ -83,7 +86,7 @@ def _losses(statement: nodes.Update, resolver: Resolver) -> tuple[Key, ...]:
         expression = resolver.expression(node)
         for item in expression.items if isinstance(expression, Listing) else (expression,):
             if not isinstance(item, Reference):
-                raise mistake('G405', 'an update is for losses', node.span, help='name losses, without weights')
+                raise mistake('G405', 'an update is for losses', node.span, reason='this is an expression', help='name losses, without weights')
             found.append(item.key)
     return tuple(found)
 

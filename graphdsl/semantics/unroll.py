@@ -4,9 +4,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Callable, Iterator, Mapping, Optional, Sequence
 
+from graphdsl.semantics.numbers import kind
 from graphdsl.semantics.resolve import Resolver
 from graphdsl.semantics.scope import Scope, allowed, bound_twice
-from graphdsl.diagnostics import Diagnostic, Mistake, mistake
+from graphdsl.diagnostics import Diagnostic, Mistake, Span, mistake
 from graphdsl.syntax import nodes
 
 _MOST_STATEMENTS = 500_000
@@ -79,7 +80,11 @@ def _inner(turn: Turn, resolver: Resolver) -> Optional[list[Turn]]:
 
 
 def _too_much(statement: nodes.Statement) -> Mistake:
-    return mistake(_TOO_MUCH, f'this unrolls to more than {_MOST_STATEMENTS:,} statements', statement.span)
+    span = statement.span
+    if isinstance(statement, nodes.For):
+        span = Span(span.start, statement.domain.span.end)
+    return mistake(_TOO_MUCH, f'this unrolls to more than {_MOST_STATEMENTS:,} statements', span,
+                   reason='with all that is in it', help='shorten the loop; there are no loops at run time')
 
 
 def _domain(loop: nodes.For, resolver: Resolver) -> Sequence[Any]:
@@ -95,7 +100,8 @@ def _domain(loop: nodes.For, resolver: Resolver) -> Sequence[Any]:
         return range(start, stop)
     values = resolver.constant(domain, 'what a loop runs over')
     if not isinstance(values, (list, tuple)):
-        raise mistake('G203', 'a loop runs over a range or a list', domain.span, help='write `0..n`')
+        raise mistake('G203', 'a loop runs over a range or a list', domain.span, reason=f'this is {kind(values)}',
+                      help='write `0..n`')
     return values
 
 

@@ -1,0 +1,107 @@
+"""What somebody may have meant who wrote a name that nothing has."""
+from __future__ import annotations
+
+import difflib
+import os
+import re
+from typing import Any, Iterable, Mapping, Union
+
+from graphdsl.diagnostics import Edit, Place, Span
+from graphdsl.semantics.elsewhere import ADVICE, NAMES
+
+# Among more names nothing close is looked for: a large file may have as many mistakes as names.
+_MOST_COMPARED = 2000
+
+Known = Union[Iterable[str], Mapping[str, Any]]
+
+
+def unknown(name: str, span: Span, known: Known, otherwise: str = '') -> dict[str, Any]:
+    """Returns the details of a diagnostic about a name that nothing has.
+
+    Args:
+        name (str): The name.
+        span: Where it stands, and nothing else.
+        known: What may stand there. A mapping says by spans where each is bound; what is bound outside of the file
+            has no span.
+        otherwise (str): The next step where nothing of the known is meant.
+
+    Returns:
+        ``help``; where one is meant, ``places`` that show where it is bound, and ``edits`` if that is certain.
+    """
+    known = known if isinstance(known, Mapping) else list(known)
+    found = meant(name, known)
+    if not found:
+        return {'help': ADVICE.get(name, otherwise)}
+    details: dict[str, Any] = {'help': f'did you mean `{found}`?'}
+    if is_certain(name, found, known):
+        details['edits'] = (Edit(span, found),)
+    bound = known[found] if isinstance(known, Mapping) else None
+    if isinstance(bound, Span):
+        details['places'] = (Place(bound, f'`{found}` is bound here'),)
+    return details
+
+
+def meant(name: str, known: Iterable[str], names: Mapping[str, tuple[str, ...]] = NAMES) -> str:
+    """Returns the known name that is meant by another, an empty string if none is close.
+
+    Args:
+        name (str): The name.
+        known: What may stand there.
+        names: What other libraries call it.
+    """
+    known = list(known)
+    if len(known) > _MOST_COMPARED:
+        return ''
+    return _same(name, known, names) or ('' if name in ADVICE else _close(name, known))
+
+
+def suggestion(name: str, known: Iterable[str]) -> str:
+    """Returns ``did you mean `x`?`` for a name close to a known one, else an empty string."""
+    found = meant(name, known)
+    return f'did you mean `{found}`?' if found else ''
+
+
+def is_certain(name: str, found: str, known: Iterable[str]) -> bool:
+    """Says whether nothing else can be meant: the same word written otherwise, or one slip from a single name."""
+    if found in NAMES.get(name, ()) or _letters(name) == _letters(found):
+        return True
+    near = [k for k in known if _is_one_slip(name, k)]
+    return near == [found] and len(name) > 3 and _without_digits(name) != _without_digits(found)
+
+
+def _same(name: str, known: list[str], names: Mapping[str, tuple[str, ...]]) -> str:
+    """Returns a name that is written otherwise here: in other letters, or as another word."""
+    same = [k for k in known if _letters(k) == _letters(name)]
+    same.sort(key=lambda k: k[:1].isupper() != name[:1].isupper())
+    return next((k for k in (*same, *names.get(name, ())) if k in known), '')
+
+
+def _close(name: str, known: list[str]) -> str:
+    slips = [k for k in known if len(name) > 3 and _is_one_slip(name, k)]
+    close = slips or difflib.get_close_matches(name, known, n=1, cutoff=0.7)
+    return close[0] if close else ''
+
+
+def _letters(name: str) -> str:
+    return name.replace('_', '').lower()
+
+
+def _without_digits(name: str) -> str:
+    return re.sub(r'\d', '', name)
+
+
+def _is_one_slip(name: str, other: str) -> bool:
+    """Says whether a letter too many, too few or wrong, or two in the wrong order, are all that differs."""
+    short, long = sorted((name, other), key=len)
+    i = len(os.path.commonprefix([short, long]))
+    return short != long and (short[i:] == long[i + 1:] or short[i + 1:] == long[i + 1:] or (
+        short[i:i + 2] == long[i:i + 2][::-1] and short[i + 2:] == long[i + 2:]))
+
+
+def listed(names: Iterable[object], otherwise: str, most: int = 12) -> str:
+    """Returns a help that lists what there is, of many the first."""
+    shown = [f'`{name}`' for name in names]
+    if not shown:
+        return otherwise
+    rest = ['...'] if len(shown) > most else []
+    return f'there {"is" if len(shown) == 1 else "are"} ' + ', '.join(shown[:most] + rest)
