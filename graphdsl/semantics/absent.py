@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 from graphdsl.semantics import builtins, catalog
+from graphdsl.semantics.elsewhere import ADVICE
 from graphdsl.semantics.scope import RUNNING_NUMBERS, Scope
 from graphdsl.semantics.suggestions import listed, meant, unknown
 from graphdsl.diagnostics import Mistake, Place, mistake
@@ -58,7 +59,7 @@ def no_function(scope: Scope, base: nodes.Name) -> Mistake:
     known = {**dict.fromkeys((*catalog.members('links'), *catalog.members('functions'), *builtins.SIGNATURES)),
              **scope.callable_names()}
     return mistake('G106', f'there is no model, block or function `{name}`', base.span, **unknown(
-        name, base.span, known, 'functions are those of chainer.functions, each by its own name'))
+        name, base.span, known, 'functions are those of chainer.functions, each by its own name', ADVICE))
 
 
 def no_family(scope: Scope, base: nodes.Name, function: nodes.Expression) -> Mistake:

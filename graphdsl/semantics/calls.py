@@ -135,7 +135,7 @@ def fit(signature: Signature, given: Given, code: str = 'G306', argument: str = 
         given: The arguments.
         code (str): Of the mistake.
         argument (str): What an argument is called in messages.
-        notes: Facts to add, in place of the signature.
+        notes: Facts to add to the signature.
         places: Where what is called is defined, if that is in the file.
         takes_any (bool): Whether it takes any other keyword argument too.
 
@@ -144,21 +144,22 @@ def fit(signature: Signature, given: Given, code: str = 'G306', argument: str = 
     """
     positional, names = signature.positional, signature.names
     filled = positional[:given.count]
-    unknown = next((name for name in given.names if name not in names), None)
+    unknown = [] if takes_any else [name for name in given.names if name not in names]
     twice = next((name for name in given.names if name in filled), None)
     missing = [name for name in signature.needed if name not in filled and name not in given.names]
-    if unknown is not None and not takes_any:
-        error = _unknown(unknown, signature, given, code, argument)
+    if unknown:
+        errors = [_unknown(name, signature, given, code, argument) for name in unknown]
     elif given.count > len(positional) and not signature.takes_more:
-        error = _too_many(signature, given, code, argument)
+        errors = [_too_many(signature, given, code, argument)]
     elif twice is not None:
-        error = _twice(twice, signature, given, code, argument)
+        errors = [_twice(twice, signature, given, code, argument)]
     elif missing:
-        error = _missing(missing, signature, given, code)
+        errors = [_missing(missing, signature, given, code, argument)]
     else:
         return
-    raise Mistake(replace(error.diagnostic, notes=notes or (f'its signature is `{signature}`',),
-                          places=error.diagnostic.places + places))
+    first, *others = (replace(error.diagnostic, notes=(*notes, f'its signature is `{signature}`'),
+                              places=error.diagnostic.places + places) for error in errors)
+    raise Mistake(first, others)
 
 
 def _unknown(name: str, signature: Signature, given: Given, code: str, argument: str) -> Mistake:
@@ -183,7 +184,8 @@ def _unknown(name: str, signature: Signature, given: Given, code: str, argument:
         is_sure = keyword is not None and is_certain(name, found, names) and found not in given.names
         return mistake(code, message, span, reason=f'no such {argument}', help=f'did you mean `{found}`?',
                        edits=(Edit(span, found),) if is_sure else ())
-    return mistake(code, message, span, reason=f'no such {argument}', help=_listing(names, argument))
+    return mistake(code, message, span, reason=f'no such {argument}',
+                   help=_listing(names, argument))
 
 
 def _twice(name: str, signature: Signature, given: Given, code: str, argument: str) -> Mistake:
@@ -206,10 +208,12 @@ def _too_many(signature: Signature, given: Given, code: str, argument: str) -> M
                    reason='one too many' if given.count == most + 1 else 'too many from here on')
 
 
-def _missing(missing: list[str], signature: Signature, given: Given, code: str) -> Mistake:
+def _missing(missing: list[str], signature: Signature, given: Given, code: str, argument: str) -> Mistake:
     what = ', '.join(f'`{name}`' for name in missing[:-1]) + (' and ' if missing[1:] else '') + f'`{missing[-1]}`'
     by_name = [f'`{name}=...`' for name in missing if name not in signature.nameless]
     help = 'add ' + (', '.join(by_name) or what)
+    if argument == 'input' and given.call is None:
+        help = f'write `({", ".join(signature.positional)}) -> {signature.called} -> ...`'
     return mistake(code, f'`{signature.called}` needs a value for {what}', given.span, reason='not given here',
                    help=help)
 

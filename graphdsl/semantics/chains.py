@@ -231,7 +231,8 @@ class _BodyBuilder:
         try:
             return action()
         except Mistake as error:
-            self.report(error.diagnostic)
+            for diagnostic in error.all():
+                self.report(diagnostic)
             self.failed = True
             return None
 

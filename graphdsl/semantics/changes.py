@@ -15,7 +15,7 @@ from graphdsl.semantics.paths import no_such
 from graphdsl.semantics.resolve import Resolver
 from graphdsl.semantics.scope import Names
 from graphdsl.semantics.suggestions import unknown
-from graphdsl.diagnostics import Edit, Mistake, Place, Span, mistake
+from graphdsl.diagnostics import Diagnostic, Edit, Mistake, Place, Span, mistake
 from graphdsl.syntax import nodes
 
 
@@ -55,6 +55,12 @@ def check_next(statement: nodes.Next, resolver: Resolver, states: Mapping[Key, S
     expression = reading.number(statement.expression, 'the next value of a state')
     _refuse_models(expression)
     return Next(statement.span, key, after, expression)
+
+
+def never_moves(key: Key, span: Span) -> Diagnostic:
+    """Makes the warning for a state without a rule."""
+    return Diagnostic('G132', f'no `next` moves the state `{key}`', span, severity='warning',
+                      reason='it keeps its first value', help=f'write `next {key} = ...`, or make it a `param`')
 
 
 def _refuse_models(expression: Expression) -> None:

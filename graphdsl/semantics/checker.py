@@ -70,7 +70,8 @@ class _Checker:
         try:
             return action(*arguments)
         except Mistake as error:
-            self.report(error.diagnostic)
+            for diagnostic in error.all():
+                self.report(diagnostic)
         except RecursionError:      # the caller of the compiler may have left little room
             span = next((argument.span for argument in arguments if hasattr(argument, 'span')), Span(0, 0))
             self.report(Diagnostic('G009', 'this is nested too deeply', span, help='give a part of it a name'))
@@ -341,6 +342,10 @@ class _Checker:
         for key, span in self.values.spans.items():
             if key not in used:
                 self.report(nothing_uses(key, span))
+        moved = {change.key for change in graph.nexts}
+        for state in graph.states:
+            if state.key not in moved:
+                self.report(changes.never_moves(state.key, self.values.spans[state.key]))
         found = list(mentions.mentions(self.tree))
         streams = {one.stream for one in (*graph.inputs, *graph.noises)}
         for diagnostic in (*mentions.unused(self.tree, found, streams),

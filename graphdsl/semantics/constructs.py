@@ -6,6 +6,7 @@ from typing import Any, Optional
 
 from graphdsl.semantics import calls, catalog
 from graphdsl.semantics.calls import Given, Signature, name_span
+from graphdsl.semantics.elsewhere import ADVICE
 from graphdsl.semantics.expressions import Expressions, is_known, literal, plain
 from graphdsl.semantics.computation import Construct, Expression, Literal, Sequence
 from graphdsl.semantics.suggestions import unknown
@@ -122,7 +123,7 @@ class Constructs(Expressions):
         known = {**catalog.members(module), **(catalog.members('functions') if module == 'links' else {})}
         return mistake('G106', f'there is no {what} `{base.name}`', base.span, **unknown(
             base.name, base.span, list(known), f'{what}s are the classes of chainer.{module}, each by its own name; '
-            f'import one of your own'))
+            'import one of your own', ADVICE))
 
 
 def check_repeated(call: nodes.Call) -> None:

@@ -51,7 +51,8 @@ def check_stream(data: nodes.Data, resolver: Resolver, report: Report) -> Stream
                               help='every set of a data block has a name of its own')
             datasets[name] = _dataset(statement, within)
         except Mistake as error:
-            report(error.diagnostic)
+            for diagnostic in error.all():
+                report(diagnostic)
             if isinstance(statement, nodes.Dataset):
                 datasets.setdefault(statement.name.name, Dataset(statement.span, statement.name.name, '', (), ()))
     if 'train' not in datasets:

@@ -8,7 +8,7 @@ from graphdsl.semantics.calls import counted
 from graphdsl.semantics.expressions import is_known
 from graphdsl.semantics.computation import Assignment, Expression, Key, Literal, Previous, Sequence
 from graphdsl.semantics.resolve import Resolver
-from graphdsl.diagnostics import Place, Span, mistake
+from graphdsl.diagnostics import Mistake, Place, Span, mistake
 from graphdsl.syntax import nodes
 
 
@@ -62,9 +62,16 @@ def stages(inputs: tuple[Expression, ...], row: Items[nodes.Expression], resolve
         resolver: Of the statement's turn.
     """
     resolved: list[Expression] = []
+    mistakes: list[Mistake] = []
     for node in row:
-        resolved.append(resolver.stage(node, inputs))
-        inputs = _results_of(resolved[-1], resolver)
+        try:
+            resolved.append(resolver.stage(node, inputs))
+            inputs = _results_of(resolved[-1], resolver)
+        except Mistake as error:    # the stages after it may have mistakes of their own
+            mistakes.append(error)
+            inputs = (Previous(node.span, None),)
+    if mistakes:
+        raise Mistake(mistakes[0].diagnostic, [d for error in mistakes for d in error.all()][1:])
     return tuple(resolved)
 
 

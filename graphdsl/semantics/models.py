@@ -63,7 +63,8 @@ class Models:
         try:
             action(*arguments)
         except Mistake as error:
-            self._report(error.diagnostic)
+            for diagnostic in error.all():
+                self._report(diagnostic)
 
     def _settle_copies(self, key: Key) -> None:
         """Settles a copy, after those that it is a copy of."""

@@ -7,6 +7,7 @@ from graphdsl.semantics import calls
 from graphdsl.semantics.calls import Given, Signature
 from graphdsl.semantics.constructs import check_repeated
 from graphdsl.semantics.data import stream_of
+from graphdsl.semantics.elsewhere import ADVICE
 from graphdsl.semantics.graph import Noise, Stream
 from graphdsl.semantics.resolve import Resolver
 from graphdsl.semantics.suggestions import listed, unknown
@@ -32,7 +33,7 @@ def check_noise(statement: nodes.Noise, streams: Mapping[str, Stream], resolver:
     name = call.function.name if isinstance(call.function, nodes.Name) else ''
     if name not in _DISTRIBUTIONS:
         raise mistake('G509', f'there is no distribution `{name}`', call.function.span,
-                      **unknown(name, call.function.span, _DISTRIBUTIONS.keys(), listed(_DISTRIBUTIONS, '')))
+                      **unknown(name, call.function.span, _DISTRIBUTIONS.keys(), listed(_DISTRIBUTIONS, ''), ADVICE))
     dtype, shape = (None, ()) if statement.type is None else array_type(statement.type, resolver)
     arguments = _arguments(name, call, shape, resolver)
     _check_values(name, arguments, call.span)

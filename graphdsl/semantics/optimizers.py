@@ -66,7 +66,8 @@ def declare(statement: nodes.Optimizer, resolver: Resolver, names: Names, chains
                 skips = True
         except Mistake as error:
             failed = True
-            report(error.diagnostic)
+            for diagnostic in error.all():
+                report(diagnostic)
     algorithm = _construct('optimizers', statement.algorithm, resolver)
     if not units and not failed:
         raise mistake('G407', 'this optimizer owns nothing',

@@ -3,7 +3,7 @@ from __future__ import annotations
 
 import numbers as abstract
 from dataclasses import replace
-from typing import Any, Mapping, Optional
+from typing import Any, Iterator, Mapping, Optional
 
 from graphdsl.semantics import numbers
 from graphdsl.semantics.resolve import Resolver
@@ -44,21 +44,28 @@ def evaluate(params: list[nodes.Param], overrides: Mapping[str, Any], resolver: 
             values[name] = _override(param, default, overrides[name], within) if name in overrides else default
         except Mistake as error:
             values.setdefault(name, Broken(error.diagnostic))
-            report(error.diagnostic)
+            for diagnostic in error.all():
+                report(diagnostic)
         later.discard(name)
-    for name in overrides:
-        if name not in values:
-            report(_no_param(name, params))
+    for diagnostic in _no_params([name for name in overrides if name not in values], params):
+        report(diagnostic)
     return values
 
 
-def _no_param(name: str, params: list[nodes.Param]) -> Diagnostic:
+def _no_params(names: list[str], params: list[nodes.Param]) -> Iterator[Diagnostic]:
+    """Yields a diagnostic for each param that may be meant by what there is not, and one for all else."""
     known = {param.name.name: param.name.span for param in params}
-    found = meant(name, known)
-    span, reason = (known[found], 'this one?') if found else (params[0].name.span, 'the first param of this file') \
-        if params else (Span(0, 0), '')
-    return Diagnostic('G211', f'there is no param `{name}` to set', span, reason=reason,
-                      help=f'did you mean `{found}`?' if found else listed(known, 'this file has no params'))
+    others = {name: meant(name, known) for name in names}
+    for found in dict.fromkeys(others.values()):
+        these = [f'`{name}`' for name in names if others[name] == found]
+        message = f'there is no param {these[0]} to set' if len(these) == 1 else \
+            f'there are no params {", ".join(these)} to set'
+        if found:
+            yield Diagnostic('G211', message, known[found], reason='this one?', help=f'did you mean `{found}`?')
+        else:
+            span = Span(params[0].span.start, params[0].name.span.end) if params else Span(0, 0)
+            yield Diagnostic('G211', message, span, reason='the first param of this file' if params else '',
+                             help=listed(known, 'this file has no params'))
 
 
 def _override(param: nodes.Param, default: Any, value: Any, resolver: Resolver) -> Any:

@@ -82,7 +82,8 @@ def find(content: Content, path: tuple[str, ...], spans: Sequence[Span], name: s
 
 def _no_part(whole: str, step: str, parts: Mapping[str, Content], span: Span) -> Mistake:
     details = unknown(step, span, {part: content.span for part, content in parts.items()},
-                      'its parts are ' + ', '.join(f'`{p}`' for p in parts) if parts else 'it has no parts')
+                      'its parts are ' + ', '.join(f'`{p}`' for p in parts) if parts else 'it has no parts',
+                      done='made')
     if span.end - span.start != len(step):      # a member of a family is not written like its attribute
         details.pop('edits', None)
     return mistake('G316', f'`{whole}` has no part `{step}`', span, **details)

@@ -33,7 +33,8 @@ class Reports:
             try:
                 condition = None if statement.condition is None else resolver.number(statement.condition, 'a condition')
             except Mistake as error:
-                self._report(error.diagnostic)
+                for diagnostic in error.all():
+                    self._report(diagnostic)
                 condition = None
             if key in self._values.numbers:
                 self._report(Diagnostic('G218', f'the loss `{key}` is a number', span,
@@ -70,7 +71,8 @@ class Reports:
                 try:
                     keys = self._named(target, statement, resolver)
                 except Mistake as error:
-                    self._report(error.diagnostic)
+                    for diagnostic in error.all():
+                        self._report(diagnostic)
                     continue
                 for key in keys:
                     if key in found:

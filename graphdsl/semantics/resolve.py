@@ -158,9 +158,8 @@ class Resolver(Constructs):
         places = () if declared is None else (Place(declared, 'declared here'),)
         if isinstance(content, ChainType):
             given = Given(span, len(content.inputs) - len(names) if count is None else count, names, call)
-            inputs = ', '.join(f'`{i}`' for i in content.inputs)
-            calls.fit(Signature(name, content.inputs, content.inputs), given, 'G304', 'input', places=places,
-                      notes=absent.hiding(name) + ((f'its inputs are {inputs}' if inputs else 'it has no inputs'),))
+            calls.fit(Signature(name, content.inputs, content.inputs), given, 'G304', 'input', absent.hiding(name),
+                      places)
             named = dict(keywords)
             arguments, keywords = arguments + tuple(named[i] for i in content.inputs if i in named), ()
         elif isinstance(content, Construct):

@@ -40,7 +40,8 @@ def check_train(train: nodes.Train, resolver: Resolver, directions: Mapping[Key,
             seen[field] = statement.span
             settings = replace(settings, **{field: value})
         except Mistake as error:
-            report(error.diagnostic)
+            for diagnostic in error.all():
+                report(diagnostic)
     return settings
 
 

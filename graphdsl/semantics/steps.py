@@ -36,7 +36,8 @@ def check_step(statement: nodes.Step, resolver: Resolver, optimizers: Names, rep
         try:
             _add_updates(updates, turn.statement, resolver.within(turn.numbers), optimizers)
         except Mistake as error:
-            report(error.diagnostic)
+            for diagnostic in error.all():
+                report(diagnostic)
     if not turns:
         raise mistake('G128', f'the step `{name}` updates nothing', statement.span,
                       reason='its braces are empty', help='write `update OPTIMIZER` in it')

@@ -7,15 +7,17 @@ import re
 from typing import Any, Iterable, Mapping, Union
 
 from graphdsl.diagnostics import Edit, Place, Span
-from graphdsl.semantics.elsewhere import ADVICE, NAMES
+from graphdsl.semantics.elsewhere import NAMES
 
 # Among more names nothing close is looked for: a large file may have as many mistakes as names.
 _MOST_COMPARED = 2000
+_CLOSEST = 0.75
 
 Known = Union[Iterable[str], Mapping[str, Any]]
 
 
-def unknown(name: str, span: Span, known: Known, otherwise: str = '') -> dict[str, Any]:
+def unknown(name: str, span: Span, known: Known, otherwise: str = '', advice: Mapping[str, str] = {},
+            done: str = 'bound') -> dict[str, Any]:
     """Returns the details of a diagnostic about a name that nothing has.
 
     Args:
@@ -24,20 +26,22 @@ def unknown(name: str, span: Span, known: Known, otherwise: str = '') -> dict[st
         known: What may stand there. A mapping says by spans where each is bound; what is bound outside of the file
             has no span.
         otherwise (str): The next step where nothing of the known is meant.
+        advice: What to do instead, by names that mean nothing of the known.
+        done (str): What is done where a known one is bound.
 
     Returns:
         ``help``; where one is meant, ``places`` that show where it is bound, and ``edits`` if that is certain.
     """
     known = known if isinstance(known, Mapping) else list(known)
-    found = meant(name, known)
+    found = meant(name, known) if name not in advice else ''
     if not found:
-        return {'help': ADVICE.get(name, otherwise)}
+        return {'help': advice.get(name, otherwise)}
     details: dict[str, Any] = {'help': f'did you mean `{found}`?'}
     if is_certain(name, found, known):
         details['edits'] = (Edit(span, found),)
     bound = known[found] if isinstance(known, Mapping) else None
     if isinstance(bound, Span):
-        details['places'] = (Place(bound, f'`{found}` is bound here'),)
+        details['places'] = (Place(bound, f'`{found}` is {done} here'),)
     return details
 
 
@@ -52,7 +56,7 @@ def meant(name: str, known: Iterable[str], names: Mapping[str, tuple[str, ...]] 
     known = list(known)
     if len(known) > _MOST_COMPARED:
         return ''
-    return _same(name, known, names) or ('' if name in ADVICE else _close(name, known))
+    return _same(name, known, names) or _close(name, known)
 
 
 def suggestion(name: str, known: Iterable[str]) -> str:
@@ -66,7 +70,7 @@ def is_certain(name: str, found: str, known: Iterable[str]) -> bool:
     if found in NAMES.get(name, ()) or _letters(name) == _letters(found):
         return True
     near = [k for k in known if _is_one_slip(name, k)]
-    return near == [found] and len(name) > 3 and _without_digits(name) != _without_digits(found)
+    return near == [found] and _is_long_enough(name, found) and _without_digits(name) != _without_digits(found)
 
 
 def _same(name: str, known: list[str], names: Mapping[str, tuple[str, ...]]) -> str:
@@ -77,9 +81,14 @@ def _same(name: str, known: list[str], names: Mapping[str, tuple[str, ...]]) -> 
 
 
 def _close(name: str, known: list[str]) -> str:
-    slips = [k for k in known if len(name) > 3 and _is_one_slip(name, k)]
-    close = slips or difflib.get_close_matches(name, known, n=1, cutoff=0.7)
+    slips = [k for k in known if _is_one_slip(name, k) and _is_long_enough(name, k)]
+    close = slips or difflib.get_close_matches(name, known, n=1, cutoff=_CLOSEST)
     return close[0] if close else ''
+
+
+def _is_long_enough(name: str, other: str) -> bool:
+    """Says whether a slip between two names is one: of two short names any letter makes another."""
+    return len(name) > 3 or (len(name) == 3 and sorted(name) == sorted(other))
 
 
 def _letters(name: str) -> str:

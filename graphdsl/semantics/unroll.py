@@ -48,7 +48,8 @@ def unroll(braces: nodes.Braces, resolver: Resolver, report: Report) -> list[Tur
         except Mistake as error:
             if error.diagnostic.code == _TOO_MUCH:
                 raise
-            report(error.diagnostic)
+            for diagnostic in error.all():
+                report(diagnostic)
             continue
         if inner is None:
             turns.append(turn)
