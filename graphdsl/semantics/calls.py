@@ -24,14 +24,15 @@ class Given:
 
     Attributes:
         span: Of the call.
-        count: How many positional ones there are, those of the stage before and those that are filled in included.
+        count: How many positional ones there are, those of the stage before and those that are filled in included;
+            None where only the run can tell.
         names: Of the others.
         call: The call as it stands in the file; None for a bare name.
         several: How many of them are results of the stage before, where these are more than one.
     """
 
     span: Span
-    count: int
+    count: Optional[int]
     names: Sequence[str]
     call: Optional[nodes.Call] = None
     several: Optional[int] = None
@@ -149,6 +150,8 @@ def fit(signature: Signature, given: Given, code: str = 'G306', argument: str = 
     missing = [name for name in signature.needed if name not in filled and name not in given.names]
     if unknown:
         errors = [_unknown(name, signature, given, code, argument) for name in unknown]
+    elif given.count is None:
+        return
     elif given.count > len(positional) and not signature.takes_more:
         errors = [_too_many(signature, given, code, argument)]
     elif twice is not None:

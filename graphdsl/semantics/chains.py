@@ -286,6 +286,7 @@ class _BodyBuilder:
                           places=(Place(first, 'first here'),), help='every output has a name of its own')
         if Key(name.name) not in self.values.spans:
             raise mistake('G311', f'the output `{name.name}` is bound nowhere in this body', name.span,
+                          reason='what is it?',
                           **unknown(name.name, name.span, self.values.bases(),
                                     f'end an edge of the body with `-> {name.name}`'))
 

@@ -108,7 +108,7 @@ def _no_hyperparameter(name: str, span: Span, algorithm: Construct, known: list[
     elsewhere = next((a for a in ARGUMENTS.get(name, ()) if a in known), '')
     details = unknown(name, span, known, has) if not elsewhere else {
         'help': f'write `{elsewhere}`', 'edits': (Edit(span, elsewhere),)}
-    return mistake('G217', f'`{algorithm.name}` has no hyperparameter `{name}`', span,
+    return mistake('G217', f'`{algorithm.name}` has no hyperparameter `{name}`', span, reason='no such hyperparameter',
                    places=(Place(algorithm.span, f'this is {algorithm.name}'),), notes=(has,)
                    if details['help'] != has else (), **details)
 

@@ -170,10 +170,12 @@ class _Checker:
             if isinstance(statement, (nodes.Layer, nodes.Weight)):
                 what = 'layer' if isinstance(statement, nodes.Layer) else 'weight'
                 self.report(Diagnostic('G313', f'a {what} stands in the body of a model', statement.span,
-                                       reason='this is outside of one', help='write `model` here' if what == 'layer' else 'put it into a `model`'))
+                                       reason='this is outside of one',
+                                       help='write `model` here' if what == 'layer' else 'put it into a `model`'))
             elif isinstance(statement, (nodes.Param, nodes.Import, nodes.Block)) and id(statement) not in top:
                 self.report(Diagnostic('G122', 'this cannot stand within `for` or `if`', statement.span,
-                                       reason='it is read before these are unrolled', help='put it on the top level of the file'))
+                                       reason='it is read before these are unrolled',
+                                       help='put it on the top level of the file'))
 
     # Data
 
@@ -267,7 +269,8 @@ class _Checker:
     def _named_expression(self, statement: Union[nodes.Loss, nodes.Metric, nodes.Output], resolver: Resolver
                           ) -> Assignment:
         results = tuple(resolver.key(target) for target in statement.targets)
-        return edges.assigned(statement.span, results, statement.expression, resolver)
+        names = Span(statement.targets[0].span.start, statement.targets[-1].span.end)
+        return edges.assigned(statement.span, results, statement.expression, resolver, names)
 
     def _reports(self, inputs: Iterable[Input]
                  ) -> tuple[tuple[Loss, ...], tuple[Metric, ...], tuple[Key, ...]]:

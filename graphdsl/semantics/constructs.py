@@ -55,7 +55,8 @@ class Constructs(Expressions):
         missing = catalog.missing_size(name, len(arguments), names) if size is not None else ''
         if missing:
             raise mistake('G306', f'`{name}` needs a value for `{missing}`', span, reason='not given here',
-                          notes=(f'its signature is `{calls.signature(thing)}`; the size of what comes in is left out here',),
+                          notes=(f'its signature is `{calls.signature(thing)}`',
+                                 'the size of what comes in is left out here'),
                           help=f'add `{missing}=...`')
         if module == 'links' and not imported and catalog.lacks_size_and_axis(name, len(arguments), names):
             raise mistake('G306', f'`{name}` needs a value for `size` or `axis`', span, reason='neither is given',

@@ -65,7 +65,8 @@ def _dataset(statement: nodes.Dataset, resolver: Resolver) -> Dataset:
     source, is_sequence = statement.source, False
     if isinstance(source, nodes.Call) and getattr(source.function, 'name', '') == 'sequence':
         if len(source.arguments) != 1 or source.keywords:
-            raise mistake('G306', '`sequence` takes one source', source.span, reason='and no other argument', help='such as `sequence(text("a.txt"))`')
+            raise mistake('G306', '`sequence` takes one source', source.span, reason='and no other argument',
+                          help='such as `sequence(text("a.txt"))`')
         source, is_sequence = source.arguments[0], True
     name, arguments, keywords = _source(source, resolver)
     return Dataset(statement.span, statement.name.name, name, arguments, keywords, is_sequence)
@@ -78,7 +79,8 @@ def _source(source: nodes.Expression, resolver: Resolver) -> tuple[str, tuple, t
     call = source if isinstance(source, nodes.Call) else None
     function = source.function if call is not None else source
     if not isinstance(function, nodes.Name):
-        raise mistake('G501', 'a dataset comes from a source', source.span, reason='this is none', help='such as `digits(split="train")`')
+        raise mistake('G501', 'a dataset comes from a source', source.span, reason='this is none',
+                      help='such as `digits(split="train")`')
     name = function.name
     sources: Mapping[str, Any] = {**SOURCES, **resolver.scope.imported}
     if name not in sources:
@@ -112,7 +114,7 @@ def check_column(column: nodes.Column, statement: nodes.Input, streams: Mapping[
         raise mistake('G204', f'{dtype} does not hold {pad}', column.pad.span, reason='it would be another number',
                       help='fill with a value of the dtype')
     if pad is not None and None not in shape:
-        raise mistake('G504', f'`{name}` has no axis to fill', column.pad.span,
+        raise mistake('G504', f'`{name}` has no axis to fill', column.pad.span, reason='all its axes have a length',
                       help='a ragged axis is written `?`: `int32[?] pad -1`')
     return Input(column.span, name, dtype, shape, stream, pad)
 

@@ -16,7 +16,7 @@ def assignment(statement: Union[nodes.Edge, nodes.Value], resolver: Resolver) ->
     """Resolves an edge, or a value with `=`."""
     results = tuple(key for result in statement.results for key in resolver.keys(result))
     if isinstance(statement, nodes.Value):
-        return assigned(statement.span, results, statement.expression, resolver)
+        return assigned(statement.span, results, statement.expression, resolver, _span_of(statement.results))
     _check_named(statement, resolver)
     source = statement.source
     if isinstance(source, nodes.Call):
@@ -26,12 +26,19 @@ def assignment(statement: Union[nodes.Edge, nodes.Value], resolver: Resolver) ->
         row = ()
         inputs = tuple(map(resolver.expression, source.items if isinstance(source, nodes.Tuple) else (source,)))
         if inputs and is_known(*inputs):
-            raise mistake('G307', 'numbers do not flow along edges', source.span, reason='this is known while compiling',
+            raise mistake('G307', 'numbers do not flow along edges', source.span,
+                          reason='this is known while compiling',
                           help='edges carry arrays; compute with numbers in expressions')
-    return _bound(statement.span, results, row + stages(inputs, statement.stages, resolver), resolver)
+    row += stages(inputs, statement.stages, resolver)
+    return _bound(statement.span, results, row, resolver, _span_of(statement.results))
 
 
-def assigned(span: Span, results: tuple[Key, ...], node: nodes.Expression, resolver: Resolver) -> Assignment:
+def _span_of(results: Items[nodes.Node]) -> Span:
+    return Span(results[0].span.start, results[-1].span.end)
+
+
+def assigned(span: Span, results: tuple[Key, ...], node: nodes.Expression, resolver: Resolver, names: Span
+             ) -> Assignment:
     """Resolves an expression that gets names.
 
     Args:
@@ -39,6 +46,7 @@ def assigned(span: Span, results: tuple[Key, ...], node: nodes.Expression, resol
         results: The names.
         node: The expression.
         resolver: Of the statement's turn.
+        names: Where the names stand.
     """
     expression = resolver.expression(node)
     if isinstance(expression, Sequence):
@@ -49,7 +57,7 @@ def assigned(span: Span, results: tuple[Key, ...], node: nodes.Expression, resol
                                             or not isinstance(expression.value, (int, float))):
         raise mistake('G307', f'{numbers.kind(expression.value)} does not flow along edges', expression.span,
                       reason='values are arrays and numbers', help='make it a `param`')
-    return _bound(span, results, (expression,), resolver)
+    return _bound(span, results, (expression,), resolver, names)
 
 
 def stages(inputs: tuple[Expression, ...], row: Items[nodes.Expression], resolver: Resolver
@@ -81,17 +89,20 @@ def _results_of(stage: Expression, resolver: Resolver) -> tuple[Expression, ...]
     return (Previous(stage.span, 1 if count is None and not resolver.gives_several(stage) else count),)
 
 
-def _bound(span: Span, results: tuple[Key, ...], row: tuple[Expression, ...], resolver: Resolver) -> Assignment:
+def _bound(span: Span, results: tuple[Key, ...], row: tuple[Expression, ...], resolver: Resolver, names: Span
+           ) -> Assignment:
     """Checks that as many names are given as there are results."""
     count = resolver.result_count(row[-1])
     if not results or (count is not None and count != len(results)):
         gives = counted(count, 'result') if count is not None else 'results'
-        raise mistake('G303', f'this gives {gives}, and there {"is" if len(results) == 1 else "are"} '
-                      f'{counted(len(results), "name")} for it', span, reason='each result needs a name',
+        there = f'there {"is" if len(results) == 1 else "are"} {counted(len(results), "name")} for {gives}'
+        raise mistake('G303', there, names, reason='each result needs a name',
+                      places=(Place(row[-1].span, f'gives {gives}'),),
                       help='`_` stands for a result that is not wanted')
     if len(results) == 1 and resolver.gives_several(row[-1]):
-        raise mistake('G303', 'this gives several results, and there is 1 name', span,
-                      reason='each result needs a name', help='`-> p[0..n]` binds n results as a family')
+        raise mistake('G303', 'there is 1 name for several results', names, reason='each result needs a name',
+                      places=(Place(row[-1].span, 'gives as many as only the run can tell'),),
+                      help='`-> p[0..n]` binds n results as a family')
     return Assignment(span, results, row)
 
 

@@ -102,7 +102,8 @@ class Expressions:
         indices = []
         for item in node.items:
             if isinstance(item, (nodes.Slice, nodes.Range, nodes.All)):
-                raise mistake('G205', 'one member of a family is bound at a time', item.span, reason='this names several',
+                raise mistake('G205', 'one member of a family is bound at a time', item.span,
+                              reason='this names several',
                               help='write an integer here, in a `for` for several members')
             indices.append(self.integer(item, 'an index', least=0))
         return Key(allowed(node.base), tuple(indices))

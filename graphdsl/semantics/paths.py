@@ -86,7 +86,7 @@ def _no_part(whole: str, step: str, parts: Mapping[str, Content], span: Span) ->
                       done='made')
     if span.end - span.start != len(step):      # a member of a family is not written like its attribute
         details.pop('edits', None)
-    return mistake('G316', f'`{whole}` has no part `{step}`', span, **details)
+    return mistake('G316', f'`{whole}` has no part `{step}`', span, reason='no such part', **details)
 
 
 def _is_imported(content: Content) -> bool:

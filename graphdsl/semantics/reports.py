@@ -82,7 +82,8 @@ class Reports:
 
     def _warn_of_repeated(self, key: Key, span: Span, first: Span) -> None:
         self._report(Diagnostic('G153', f'`{key}` is reported already', span, severity='warning',
-                                reason='named again here', places=(Place(first, 'named first here'),), help='remove one of the two'))
+                                reason='named again here', places=(Place(first, 'named first here'),),
+                                help='remove one of the two'))
 
     def _named(self, target: nodes.Target, statement: Any, resolver: Resolver) -> list[Key]:
         """Returns the values that a statement names: the one it binds, or those it lists."""

@@ -56,7 +56,7 @@ class Resolver(Constructs):
             return self._call(node.function, node.span, inputs, node, is_stage=True)
         if isinstance(node, (nodes.Name, nodes.Index, nodes.Attribute)):
             return self._call(node, node.span, inputs, None, is_stage=True)
-        raise mistake('G108', 'a stage must be something to call', node.span,
+        raise mistake('G108', 'a stage must be something to call', node.span, reason='this is none',
                       help='between arrows stand models, layers, links, blocks and functions')
 
     def _call(self, function: nodes.Expression, span: Span, inputs: tuple[Expression, ...],
@@ -73,7 +73,8 @@ class Resolver(Constructs):
             return self._model_call(function, span, inputs, call)
         base = function.base if isinstance(function, nodes.Index) else function
         if not isinstance(base, nodes.Name):
-            raise mistake('G108', 'this is not something to call', function.span)
+            raise mistake('G108', 'this is not something to call', function.span, reason='a name is wanted',
+                          help='call a model, a block or a function by its name')
         name = base.name
         if name in self.scope.models:
             return self._model_call(function, span, inputs, call)
@@ -105,7 +106,8 @@ class Resolver(Constructs):
         whole = self.chains.get(key) if self.parts is None else self.parts.content(part)
         path, content = paths.find(whole, path, spans, str(key))
         if isinstance(content, Weight):
-            raise mistake('G108', 'this is an array, not something to call', function.span)
+            raise mistake('G108', 'this is an array, not something to call', function.span,
+                          reason='a weight of the body', help='compute with it in an expression')
         callee = ModelName(key, path, mode) if self.parts is None else PartName(part, path, mode)
         return self._apply(callee, '.'.join([str(key), *path]), content, span, inputs + arguments, keywords, call,
                            self.scope.models.spans.get(key))
@@ -165,7 +167,7 @@ class Resolver(Constructs):
         elif isinstance(content, Construct):
             link = self.scope.imported[content.name] if not content.module else \
                 catalog.members('links')[content.name]
-            if count is not None and hasattr(link, 'forward'):
+            if hasattr(link, 'forward'):
                 calls.check(link.forward, Given(span, count, names, call), name, 'G304', is_method=True,
                             argument='input', places=places)
         for argument in arguments:
@@ -224,9 +226,8 @@ class Resolver(Constructs):
                 raise self._class_as_value(base.name, span)
             return self._link(self.construct('links', base, span, call), inputs)
         arguments, keywords = self.arguments(call)
-        given = _count(inputs + arguments)
-        if given is not None:
-            calls.check(thing, Given(span, given, [k for k, _ in keywords], call), base.name)
+        given = Given(span, _count(inputs + arguments), [k for k, _ in keywords], call)
+        calls.check(thing, given, base.name)
         return Apply(span, Imported(base.name), inputs + arguments, keywords)
 
     def _class_call(self, base: nodes.Name, span: Span, inputs: Arguments, call: Optional[nodes.Call],
@@ -264,7 +265,8 @@ class Resolver(Constructs):
         if name in builtins.SIGNATURES:
             return builtins.apply(name, span, everything, keywords, self.scope, call)
         if name in MODES:
-            raise mistake('G306', f'`{name}` takes a model', span, reason='and runs it in another mode', help=f'write `x -> {name}(m) -> y`')
+            raise mistake('G306', f'`{name}` takes a model', span, reason='and runs it in another mode',
+                          help=f'write `x -> {name}(m) -> y`')
         if name in numbers.FUNCTIONS and not keywords:
             if is_known(*everything):
                 return literal(span, numbers.call(name, tuple(map(plain, everything)), span))
@@ -283,13 +285,13 @@ class Resolver(Constructs):
             raise needs_python(base)
         if name in catalog.REDUCTIONS and len(everything) > 1:
             raise mistake('G308', f'the second argument of `{name}` is an axis', everything[1].span,
+                          reason='a number here would be one',
                           help=f'write `{name}(v, axis=...)`' + (
                               f', or `{name}imum(a, b)` for the larger or smaller of two' if name in ('max', 'min')
                               else ''))
         count = _count(everything)
-        if count is not None:
-            several = next((a.count for a in everything if isinstance(a, Previous) and a.several), None)
-            calls.check(catalog.members('functions')[name], Given(span, count, [k for k, _ in keywords], call, several))
+        several = next((a.count for a in everything if isinstance(a, Previous) and a.several), None)
+        calls.check(catalog.members('functions')[name], Given(span, count, [k for k, _ in keywords], call, several))
         self._check_arrays(name, span, everything, keywords)
         if name == 'split_axis' and self._function_results(name, everything, keywords) == 1:
             keywords += (('force_tuple', Literal(span, False)),) if 'force_tuple' not in dict(keywords) else ()
@@ -316,7 +318,8 @@ class Resolver(Constructs):
         """Refuses a list of arrays, or several results, where one array is wanted."""
         if isinstance(argument, Sequence) and any(isinstance(i, _ARRAYS) and not is_number(i) for i in argument.items):
             raise mistake('G308', f'{name} takes an array here, and gets a {argument.kind}', argument.span,
-                          reason=f'this is a {argument.kind} of arrays', help='add the values of a list with `sum(...)`, join them with `concat(...)`')
+                          reason=f'this is a {argument.kind} of arrays',
+                          help='add the values of a list with `sum(...)`, join them with `concat(...)`')
         self.one_result(argument)
 
     def one_result(self, expression: Expression) -> None:

@@ -87,7 +87,8 @@ def _losses(statement: nodes.Update, resolver: Resolver) -> tuple[Key, ...]:
         expression = resolver.expression(node)
         for item in expression.items if isinstance(expression, Listing) else (expression,):
             if not isinstance(item, Reference):
-                raise mistake('G405', 'an update is for losses', node.span, reason='this is an expression', help='name losses, without weights')
+                raise mistake('G405', 'an update is for losses', node.span, reason='this is an expression',
+                              help='name losses, without weights')
             found.append(item.key)
     return tuple(found)
 
@@ -109,7 +110,8 @@ def problems(steps: Sequence[Step], optimizers: Mapping[str, Optimizer]) -> Iter
             if unknown is not None:
                 yield Diagnostic('G415', f'`{update.optimizer}` does not minimize `{unknown}`', update.span,
                                  reason='it minimizes ' + ', '.join(f'`{loss}`' for loss in own),
-                                 places=(Place(optimizers[update.optimizer].span, 'declared here'),))
+                                 places=(Place(optimizers[update.optimizer].span, 'declared here'),),
+                                 help=f'leave it out, or let `{update.optimizer}` minimize it')
             used[update.optimizer] |= own if update.losses is None else set(update.losses)
     for optimizer in optimizers.values() if steps else ():
         if optimizer.name in updated:
