@@ -21,9 +21,8 @@ def no_value(scope: Scope, node: nodes.Name) -> Mistake:
     if name in scope.later:
         return mistake('G101', f'`{name}` has no value yet', node.span, reason='it comes in this line or a later one',
                        help='the default of a param can use the params of the lines before it')
-    callables = scope.callable_names()
-    if name in callables or name in scope.outer:
-        bound = callables.get(name)
+    if name in scope.models or name in scope.declared or name in scope.outer:
+        bound = scope.callable_names().get(name)
         return mistake('G107', f'`{name}` is something to call, not a value', node.span,
                        reason='a value is wanted here', help=f'write `x -> {name} -> y` or `y = {name}(x)`',
                        places=() if bound is None else (Place(bound, 'declared here'),))
@@ -79,7 +78,7 @@ def no_model(scope: Scope, base: nodes.Expression, function: nodes.Expression, m
         return mistake('G108', f'this is no {models.kind}, and no part of one', function.span,
                        help=listed(models.bases(), f'there are no {models.kind}s here'))
     reason = f'`{mode}` runs a {models.kind}' if mode else ''
-    if base.name in scope.value_names():
+    if base.name in scope.values or base.name in scope.numbers:
         reason = reason or f'`{base.name}` is a value, and has no parts'
     return mistake('G108', f'`{base.name}` is no {models.kind}', base.span, reason=reason, **unknown(
         base.name, base.span, models.bases(), listed(models.bases(), f'there are no {models.kind}s here')))

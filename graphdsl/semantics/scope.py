@@ -5,6 +5,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Collection, Iterable, Mapping, Optional, Union
 
 from graphdsl.semantics.computation import Key
+from graphdsl.semantics.suggestions import MANY
 from graphdsl.diagnostics import Diagnostic, Mistake, Place, Span, mistake
 from graphdsl.syntax import nodes
 
@@ -104,6 +105,9 @@ class Names:
     def bind_empty(self, base: str) -> None:
         """Makes a family that has no members as long as none is bound: its loop has no turns."""
         self._members.setdefault(base, [])
+
+    def __len__(self) -> int:
+        return len(self._members)
 
     def __contains__(self, base: str) -> bool:
         return base in self._members
@@ -245,10 +249,17 @@ class Scope:
         return replace(self, numbers=numbers)
 
     def value_names(self) -> dict[str, Optional[Span]]:
-        """Returns the names that values have here, with the place where each is bound."""
+        """Returns the names that values have here, with the place where each is bound; nothing if there are many."""
+        if len(self.numbers) + len(self.values) > MANY:
+            return {}
         numbers = {name: self.values.span_of_number(name) for name in self.numbers}
         return {**numbers, **dict.fromkeys(sorted(self.values.expected)), **self.values.bases()}
 
     def callable_names(self) -> dict[str, Optional[Span]]:
-        """Returns the names of what can be called here, but for what is Chainer's, with the place of each."""
+        """Returns the names of what can be called here, but for what is Chainer's, with the place of each; or nothing.
+
+        A file with very many names may have as many mistakes.
+        """
+        if len(self.declared) + len(self.models) > MANY:
+            return {}
         return {**self.declared, **self.models.bases()}

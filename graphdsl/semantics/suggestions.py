@@ -2,16 +2,17 @@
 from __future__ import annotations
 
 import difflib
+import operator
 import os
-import re
 from typing import Any, Iterable, Mapping, Union
 
 from graphdsl.diagnostics import Edit, Place, Span
 from graphdsl.semantics.elsewhere import NAMES
 
-# Among more names nothing close is looked for: a large file may have as many mistakes as names.
-_MOST_COMPARED = 2000
+#: A large file may have as many mistakes as names; among more than this nothing close is looked for.
+MANY = 1000
 _CLOSEST = 0.75
+_NO_DIGITS = str.maketrans('', '', '0123456789')
 
 Known = Union[Iterable[str], Mapping[str, Any]]
 
@@ -54,15 +55,9 @@ def meant(name: str, known: Iterable[str], names: Mapping[str, tuple[str, ...]] 
         names: What other libraries call it.
     """
     known = list(known)
-    if len(known) > _MOST_COMPARED:
+    if len(known) > MANY:
         return ''
     return _same(name, known, names) or _close(name, known)
-
-
-def suggestion(name: str, known: Iterable[str]) -> str:
-    """Returns ``did you mean `x`?`` for a name close to a known one, else an empty string."""
-    found = meant(name, known)
-    return f'did you mean `{found}`?' if found else ''
 
 
 def is_certain(name: str, found: str, known: Iterable[str]) -> bool:
@@ -82,8 +77,18 @@ def _same(name: str, known: list[str], names: Mapping[str, tuple[str, ...]]) -> 
 
 def _close(name: str, known: list[str]) -> str:
     slips = [k for k in known if _is_one_slip(name, k) and _is_long_enough(name, k)]
-    close = slips or difflib.get_close_matches(name, known, n=1, cutoff=_CLOSEST)
-    return close[0] if close else ''
+    return slips[0] if slips else _similar(name, known)
+
+
+def _similar(name: str, known: list[str]) -> str:
+    """Returns the most similar name; of those that differ in digits alone, one is compared."""
+    stems: dict[str, list[str]] = {}
+    for k in known:
+        stems.setdefault(_without_digits(k), []).append(k)
+    for stem in difflib.get_close_matches(_without_digits(name), stems, n=1, cutoff=_CLOSEST):
+        if difflib.SequenceMatcher(None, stems[stem][0], name).ratio() >= _CLOSEST:
+            return stems[stem][0]
+    return ''
 
 
 def _is_long_enough(name: str, other: str) -> bool:
@@ -96,15 +101,22 @@ def _letters(name: str) -> str:
 
 
 def _without_digits(name: str) -> str:
-    return re.sub(r'\d', '', name)
+    return name.translate(_NO_DIGITS)
 
 
 def _is_one_slip(name: str, other: str) -> bool:
     """Says whether a letter too many, too few or wrong, or two in the wrong order, are all that differs."""
+    if len(name) == len(other):
+        count = sum(map(operator.ne, name, other))
+        if count != 2:
+            return count == 1
+        i = len(os.path.commonprefix([name, other]))
+        return name[i:i + 2] == other[i:i + 2][::-1]
     short, long = sorted((name, other), key=len)
+    if len(long) - len(short) > 1:
+        return False
     i = len(os.path.commonprefix([short, long]))
-    return short != long and (short[i:] == long[i + 1:] or short[i + 1:] == long[i + 1:] or (
-        short[i:i + 2] == long[i:i + 2][::-1] and short[i + 2:] == long[i + 2:]))
+    return short[i:] == long[i + 1:]
 
 
 def listed(names: Iterable[object], otherwise: str, most: int = 12) -> str:
