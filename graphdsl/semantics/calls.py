@@ -233,8 +233,10 @@ def _listing(names: Sequence[str], argument: str) -> str:
 @functools.lru_cache(maxsize=1024)
 def _signature(called: str, thing: Callable, is_method: bool, further: tuple[tuple[str, str], ...]) -> Signature:
     """Returns how a class or function is called."""
-    parameters = list(catalog.signature(thing).parameters.values())[is_method:]
+    parameters = list(catalog.signature(thing).parameters.values())
     by_place = [p for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
+    if is_method and by_place:      # without it, `*args` begins with the link
+        parameters.remove(by_place.pop(0))
     named = [*by_place, *(p for p in parameters if p.kind is p.KEYWORD_ONLY)]
     return Signature(called, tuple(p.name for p in by_place),
                      tuple(p.name for p in named if p.default is p.empty),

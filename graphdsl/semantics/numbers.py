@@ -71,12 +71,12 @@ def _guarded(function: Callable, operands: tuple, symbol: str, span: Span) -> An
         value = function(*operands)
     except ZeroDivisionError:
         raise mistake('G202', 'division by zero', span, reason='what stands on the right is 0 here',
-                      help='see which params give it') from None
+                      help='look at the params that it is made of') from None
     except OverflowError:
         raise too_large(span) from None
     except ValueError as error:
         raise mistake('G202', f'`{symbol}` has no value here', span, reason=str(error),
-                      help='see which params give its operands') from None
+                      help='look at the params that its operands are made of') from None
     except TypeError:
         raise _unfit(symbol, operands, span) from None
     if not is_within_bounds(value):
@@ -107,7 +107,7 @@ def too_large(span: Span) -> Mistake:
 def _unfit(symbol: str, operands: tuple, span: Span) -> Mistake:
     kinds = ' and '.join(kind(operand) for operand in operands)
     return mistake('G203', f'`{symbol}` does not go with {kinds}', span, reason='it is for numbers',
-                   help='see what the params of it are; numbers stand without quotes')
+                   help='compute with numbers, which stand without quotes')
 
 
 def shown(value: Any) -> str:

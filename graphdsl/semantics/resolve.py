@@ -265,7 +265,7 @@ class Resolver(Constructs):
         if name in builtins.SIGNATURES:
             return builtins.apply(name, span, everything, keywords, self.scope, call)
         if name in MODES:
-            raise mistake('G306', f'`{name}` takes a model', span, reason='and runs it in another mode',
+            raise mistake('G306', f'`{name}` takes a model', span, reason='to run it in another mode',
                           help=f'write `x -> {name}(m) -> y`')
         if name in numbers.FUNCTIONS and not keywords:
             if is_known(*everything):

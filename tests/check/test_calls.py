@@ -102,3 +102,17 @@ def test_names_of_other_libraries_lead_to_names_that_are_there():
 ])
 def test_the_smallest_wrong_place_is_underlined(line, underlined):
     assert underlined in [text for _, text in diagnostics(line)]
+
+
+def test_the_link_itself_is_no_argument_of_its_method():
+    def problem(forward, count, names=()):
+        try:
+            calls.check(forward, calls.Given(Span(0, 0), count, names), 'm', is_method=True)
+        except Mistake as error:
+            return error.diagnostic.message
+
+    assert problem(lambda self, x, y=1: x, 2) is None
+    assert problem(lambda self, x, y=1: x, 3) == '`m` takes 2 arguments, and gets 3'
+    assert problem(lambda self, x: x, 0) == '`m` needs a value for `x`'
+    assert problem(lambda self, x: x, 1, ['self']) == '`m` takes no argument `self`'
+    assert problem(lambda *args: args, 3) is None and problem(lambda self, *xs: xs, 3) is None
