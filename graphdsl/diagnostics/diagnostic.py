@@ -56,11 +56,20 @@ class Diagnostic:
 
 
 class Mistake(Exception):
-    """Carries one diagnostic out of the construct that it ends; the phase collects it and goes on."""
+    """Carries a diagnostic out of the construct that it ends; the phase collects it and goes on.
 
-    def __init__(self, diagnostic: Diagnostic):
+    Args:
+        diagnostic: The mistake.
+        others: Further mistakes in the same construct.
+    """
+
+    def __init__(self, diagnostic: Diagnostic, others: Iterable[Diagnostic] = ()):
         self.diagnostic = diagnostic
+        self.others = tuple(others)
         super().__init__(diagnostic.message)
+
+    def all(self) -> tuple[Diagnostic, ...]:
+        return (self.diagnostic, *self.others)
 
 
 def mistake(code: str, message: str, span: Span, **details) -> Mistake:

@@ -1,12 +1,8 @@
 """What Chainer offers by name, and how its classes and functions may be called."""
 from __future__ import annotations
 
-import ast
-import difflib
 import functools
 import inspect
-import keyword
-import textwrap
 from typing import Any, Callable, Iterable, Optional
 
 # Chainer takes these sizes from the first minibatch when the argument is None; a graph file leaves it out.
@@ -50,12 +46,6 @@ REDUCTIONS = {'argmax', 'argmin', 'average', 'max', 'mean', 'min', 'prod', 'sum'
 _LISTS = {'xs', 'ys', 'ws', 'bs'}
 _ARRAYS = {'x', 'x0', 'x1', 'x2', 'y', 't', 'a', 'b', 'h', 'p', 'divisor'}
 
-# Names that other libraries have for functions of Chainer.
-_OTHERWISE = {'abs': 'absolute', 'cross_entropy': 'softmax_cross_entropy', 'mse': 'mean_squared_error'}
-
-# Among more names nothing close is looked for: a large file may have as many mistakes as names.
-_MOST_COMPARED = 2000
-
 
 @functools.lru_cache(maxsize=None)
 def members(module: str) -> dict[str, Callable]:
@@ -90,7 +80,7 @@ def chain_attributes() -> frozenset[str]:
 
 
 @functools.lru_cache(maxsize=4096)
-def _signature(thing: Callable) -> inspect.Signature:
+def signature(thing: Callable) -> inspect.Signature:
     """Returns how a callable is called; raises TypeError or ValueError where that cannot be told."""
     return inspect.signature(thing)
 
@@ -162,7 +152,7 @@ def inferred_size(name: str, arguments: int, keywords: Iterable[str]) -> Optiona
     """
     if name not in _INFERRING_LINKS:
         return None
-    parameters = _signature(members('links')[name]).parameters
+    parameters = signature(members('links')[name]).parameters
     given = set(list(parameters)[:arguments]) | set(keywords)
     needed = {p.name for p in parameters.values() if p.kind is p.POSITIONAL_OR_KEYWORD
               and (p.default is p.empty or p.name in _NEVER_OMITTED)}
@@ -172,65 +162,23 @@ def inferred_size(name: str, arguments: int, keywords: Iterable[str]) -> Optiona
 
 def missing_size(name: str, arguments: int, keywords: Iterable[str]) -> str:
     """Returns the size that a link's arguments lack although Chainer has a default for it, or an empty string."""
-    parameters = list(_signature(members('links')[name]).parameters)
+    parameters = list(signature(members('links')[name]).parameters)
     given = {*parameters[:arguments], *keywords}
     return next((p for p in parameters if name in _INFERRING_LINKS and p in _NEVER_OMITTED and p not in given), '')
 
 
 def lacks_size_and_axis(name: str, arguments: int, keywords: Iterable[str]) -> bool:
     """Says whether a link gets neither of its size and its axis, one of which it needs."""
-    parameters = _signature(members('links')[name]).parameters
+    parameters = signature(members('links')[name]).parameters
     given = {*list(parameters)[:arguments], *keywords}
     both = {'size', 'axis'}
     return both <= set(parameters) and all(parameters[p].default is None for p in both) and not given & both
 
 
-def call_problem(thing: Callable, arguments: int, keywords: Iterable[str], called: str = ''
-                 ) -> Optional[tuple[str, str]]:
-    """Says what is wrong with a call, by the signature.
-
-    Args:
-        thing: Class or function.
-        arguments (int): Number of positional arguments.
-        keywords: Names of the others.
-        called (str): What the file calls it, if not by its own name.
-
-    Returns:
-        None if the call is fine, else a message and a help.
-    """
-    keywords = list(keywords)
-    called = called or getattr(thing, '__name__', type(thing).__name__)
-    reserved = next(filter(keyword.iskeyword, keywords), None)
-    if reserved is not None:
-        return f'`{called}` takes no argument `{reserved}`', 'this word is reserved in Python'
-    try:
-        signature = _signature(thing)
-    except (TypeError, ValueError):
-        return None
-    names = [p.name for p in signature.parameters.values() if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)]
-    if any(p.kind is p.VAR_KEYWORD for p in signature.parameters.values()):
-        names += _further_keywords(thing, keywords) if set(keywords) - set(names) else ()
-    unknown = next((k for k in keywords if k not in names), None)
-    if unknown is not None:
-        return f'`{called}` takes no argument `{unknown}`', suggestion(unknown, names) or _listing(names)
-    problem = _binding_problem(thing, arguments, tuple(keywords))
-    return (f'`{called}` cannot be called like this: {problem}', _listing(names)) if problem else None
-
-
-@functools.lru_cache(maxsize=4096)
-def _binding_problem(thing: Callable, arguments: int, keywords: tuple[str, ...]) -> str:
-    """Says why some arguments don't fit a signature, an empty string if they do."""
-    try:
-        _signature(thing).bind(*[None] * arguments, **dict.fromkeys(keywords))
-    except TypeError as error:
-        return str(error)
-    return ''
-
-
 @functools.lru_cache(maxsize=None)
 def parameter_of(name: str, position: int) -> str:
     """Returns what a function's argument at some position is: ``'array'``, ``'list'`` or ``'other'``."""
-    parameters = list(_signature(members('functions')[name]).parameters.values())
+    parameters = list(signature(members('functions')[name]).parameters.values())
     parameter = parameters[min(position, len(parameters) - 1)]
     if parameter.kind is parameter.VAR_POSITIONAL:
         return 'other'
@@ -239,51 +187,15 @@ def parameter_of(name: str, position: int) -> str:
     return 'array' if parameter.name in _ARRAYS else 'other'
 
 
-def _further_keywords(thing: Callable, keywords: list[str]) -> list[str]:
-    """Returns the names that a callable takes out of its ``**kwargs``; all keywords where that cannot be told.
-
-    Chainer takes them out by ``argument.parse_kwargs(kwargs, ('dilate', 1), ('groups', 1))``.
-    """
-    function = vars(thing).get('__init__') if inspect.isclass(thing) else thing
-    try:
-        tree = ast.parse(textwrap.dedent(inspect.getsource(function)))
-    except (OSError, TypeError, SyntaxError):
-        return keywords
-    found = [argument.elts[0].value for call in ast.walk(tree) if isinstance(call, ast.Call)
-             and getattr(call.func, 'attr', getattr(call.func, 'id', '')) == 'parse_kwargs'
-             for argument in call.args if isinstance(argument, ast.Tuple)]
-    return found or keywords
-
-
 def missing_arguments(thing: Callable, arguments: int, keywords: Iterable[str]) -> int:
     """Returns how many arguments a call still needs, at least 1: the inputs of a chain that begins with it."""
     try:
-        parameters = _signature(thing).parameters.values()
+        parameters = signature(thing).parameters.values()
     except (TypeError, ValueError):
         return 1
     required = [p for p in parameters if p.default is p.empty and p.name not in keywords
                 and p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
     return max(len(required) - arguments, 1)
-
-
-def suggestion(name: str, known: Iterable[str]) -> str:
-    """Returns ``did you mean `x`?`` for a name close to a known one, else an empty string."""
-    close = closest(name, known)
-    return f'did you mean `{close}`?' if close else ''
-
-
-def closest(name: str, known: Iterable[str]) -> str:
-    """Returns a known name that is close to another, else an empty string."""
-    known = list(known)
-    if len(known) > _MOST_COMPARED:
-        return ''
-    close = [k for k in known if k.lower() == name.lower() or k == _OTHERWISE.get(name)] \
-        or difflib.get_close_matches(name, known, n=1, cutoff=0.7)
-    return close[0] if close else ''
-
-
-def _listing(names: list[str]) -> str:
-    return 'its arguments are ' + ', '.join(f'`{name}`' for name in names) if names else 'it takes no arguments'
 
 
 def kind_of(thing: Any) -> str:

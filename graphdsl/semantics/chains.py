@@ -10,6 +10,7 @@ from graphdsl.semantics.graph import Model
 from graphdsl.semantics.parts import Parts
 from graphdsl.semantics.resolve import Resolver
 from graphdsl.semantics.scope import Names, Scope, allowed, bound_twice
+from graphdsl.semantics.suggestions import unknown
 from graphdsl.semantics.unroll import Report, Turn, expected, unroll
 from graphdsl.diagnostics import Diagnostic, Mistake, Place, Span, mistake
 from graphdsl.limits import Limits
@@ -172,7 +173,7 @@ class ChainBuilder:
         spans = {name: self._span_of(name, span) for name in numbers}
         values = expected(body.braces, 'value') if body is not None else ()
         names = Names('value', spans, values, self._scope.values.doubtful)
-        return Scope(numbers, names, Names('layer'), self._scope.blocks, self._scope.imported,
+        return Scope(numbers, names, Names('layer'), self._scope.blocks, self._scope.imported, self._scope.declared,
                      self._scope.models.expected, in_body=True, work=self._scope.work)
 
     def _span_of(self, number: str, otherwise: Span) -> Span:
@@ -245,8 +246,9 @@ class _BodyBuilder:
         made = [self._try(lambda: self._assignment(turn)) for turn in turns]
         assignments = [a for a, is_declared in zip(made, declared) if a is not None and is_declared]
         ordered = self._try(lambda: flow.in_order(assignments)) or ()
+        seen: dict[str, Span] = {}
         for name in self.body.outputs:
-            self._try(lambda: self._check_output(name))
+            self._try(lambda: self._check_output(name, seen))
         if not self.failed:
             self._check_used(assignments)
         return ChainType(span, self.name, tuple(name.name for name in self.body.inputs),
@@ -257,7 +259,8 @@ class _BodyBuilder:
         try:
             return action()
         except Mistake as error:
-            self.report(error.diagnostic)
+            for diagnostic in error.all():
+                self.report(diagnostic)
             self.failed = True
             return None
 
@@ -266,9 +269,8 @@ class _BodyBuilder:
         statement, resolver = turn.statement, self.resolver.within(turn.numbers)
         if isinstance(statement, nodes.Layer):
             key = resolver.key(statement.target)
-            if key.base in self.resolver.scope.blocks or key.base in self.resolver.scope.imported:
-                block = self.resolver.scope.blocks.get(key.base)
-                raise bound_twice(key.base, statement.target.span, block and block.name.span)
+            if key.base in self.resolver.scope.declared:
+                raise bound_twice(key.base, statement.target.span, self.resolver.scope.declared[key.base])
             self.layers.bind(key, statement.target.span)
             self.parts.declare(key)
         elif isinstance(statement, (nodes.Edge, nodes.Value)):
@@ -281,7 +283,7 @@ class _BodyBuilder:
             self.values.bind(key, statement.target.span)
             self.parts.declare(key)
         else:
-            raise mistake('G313', 'this cannot stand in the body of a model', statement.span,
+            raise mistake('G313', 'this cannot stand in the body of a model', statement.span, reason='outside it can',
                           help='a body holds layers, weights, edges and values')
         return True
 
@@ -305,11 +307,16 @@ class _BodyBuilder:
             return edges.assignment(statement, resolver)
         return None
 
-    def _check_output(self, name: nodes.Name) -> None:
+    def _check_output(self, name: nodes.Name, seen: dict[str, Span]) -> None:
+        first = seen.setdefault(name.name, name.span)
+        if first is not name.span:
+            raise mistake('G102', f'the output `{name.name}` is there twice', name.span, reason='again here',
+                          places=(Place(first, 'first here'),), help='every output has a name of its own')
         if Key(name.name) not in self.values.spans:
             raise mistake('G311', f'the output `{name.name}` is bound nowhere in this body', name.span,
-                          help=catalog.suggestion(name.name, self.values.bases())
-                          or f'end an edge of the body with `-> {name.name}`')
+                          reason='what is it?',
+                          **unknown(name.name, name.span, self.values.bases(),
+                                    f'end an edge of the body with `-> {name.name}`'))
 
     def _check_used(self, assignments: list[Assignment]) -> None:
         """Warns of values that nothing uses, and refuses layers whose parameters nothing would train."""

@@ -6,14 +6,17 @@ from typing import Callable, Mapping, Optional, Sequence
 
 from graphdsl.semantics import catalog
 from graphdsl.semantics.computation import (
-    Apply, Assignment, ChainType, Expression, Function, Imported, Key, ModelName, Reference, walk)
+    Apply, Assignment, ChainType, Construct, Expression, Function, Imported, Key, ModelName, Reference, walk)
+from graphdsl.semantics.elsewhere import ARGUMENTS
 from graphdsl.semantics.graph import Next, Noise, Schedule, State
+from graphdsl.semantics.numbers import kind
 from graphdsl.semantics.optimizers import Declared, no_optimizer
 from graphdsl.semantics.paths import no_such
 from graphdsl.semantics.resolve import Resolver
 from graphdsl.semantics.scope import Names
+from graphdsl.semantics.suggestions import unknown
 from graphdsl.semantics.wording import members
-from graphdsl.diagnostics import Edit, Place, Span, mistake
+from graphdsl.diagnostics import Diagnostic, Edit, Mistake, Place, Span, mistake
 from graphdsl.syntax import nodes
 
 
@@ -21,7 +24,8 @@ def check_state(statement: nodes.State, resolver: Resolver) -> State:
     """Checks the initial value of a state."""
     initial = resolver.constant(statement.initial, 'the initial value of a state')
     if isinstance(initial, bool) or not isinstance(initial, (int, float)):
-        raise mistake('G203', 'a state is a number', statement.initial.span, help='such as `state k = 0.0`')
+        raise mistake('G203', 'a state is a number', statement.initial.span, reason=f'this is {kind(initial)}',
+                      help='such as `state k = 0.0`')
     return State(statement.span, resolver.key(statement.target), initial)
 
 
@@ -41,9 +45,10 @@ def check_next(statement: nodes.Next, resolver: Resolver, states: Mapping[Key, S
     """
     key = resolver.key(statement.target)
     if key not in states:
-        error = no_such(statement.target.span, 'state', str(key), states)
-        raise error if error.diagnostic.edits else mistake('G101', f'there is no state `{key}`', statement.target.span,
-                                                           help=f'declare it: `state {key} = 0.0`')
+        error = no_such(statement.target.span, 'state', str(key), {k: resolver.scope.values.spans[k] for k in states
+                                                                   if k in resolver.scope.values.spans})
+        raise error if error.diagnostic.help.startswith('did you mean') else mistake(
+            'G101', f'there is no state `{key}`', statement.target.span, help=f'declare it: `state {key} = 0.0`')
     other = others.get(key)
     if other is not None:
         raise mistake('G127', f'`{key}` has two next values', statement.target.span, reason='again here',
@@ -53,6 +58,12 @@ def check_next(statement: nodes.Next, resolver: Resolver, states: Mapping[Key, S
     expression = reading.number(statement.expression, 'the next value of a state')
     _refuse_models(expression)
     return Next(statement.span, key, after, expression)
+
+
+def never_moves(key: Key, span: Span) -> Diagnostic:
+    """Makes the warning for a state without a rule."""
+    return Diagnostic('G132', f'no `next` moves the state `{key}`', span, severity='warning',
+                      reason='it keeps its first value', help=f'write `next {key} = ...`, or make it a `param`')
 
 
 def _refuse_models(expression: Expression) -> None:
@@ -82,6 +93,7 @@ def check_schedule(statement: nodes.Schedule, resolver: Resolver, optimizers: Na
     path = statement.hyperparameter
     if not isinstance(path, nodes.Attribute):
         raise mistake('G217', 'a schedule sets a hyperparameter of an optimizer', path.span,
+                      reason='this names none',
                       help='such as `schedule adam.alpha = ...`, where `optimizer adam = Adam() owns ...`')
     optimizer = _one(path.base, resolver, optimizers, 'optimizer', unnamed)
     name = path.name
@@ -90,16 +102,22 @@ def check_schedule(statement: nodes.Schedule, resolver: Resolver, optimizers: Na
         known = catalog.hyperparameters(resolver.scope.imported[algorithm.name] if not algorithm.module
                                         else catalog.members('optimizers')[algorithm.name])
         if known is not None and name not in known:
-            close = catalog.closest(name, known)
-            raise mistake('G217', f'`{algorithm.name}` has no hyperparameter `{name}`', path.span,
-                          places=(Place(declared[optimizer].algorithm.span, f'`{optimizer}` is this'),),
-                          help=f'did you mean `{close}`?' if close else 'it has ' + ', '.join(f'`{k}`' for k in known),
-                          edits=(Edit(Span(path.span.end - len(name), path.span.end), close),) if close else ())
+            raise _no_hyperparameter(name, Span(path.span.end - len(name), path.span.end), algorithm, known)
     other = others.get((optimizer, name))
     if other is not None:
         raise mistake('G127', f'`{optimizer}.{name}` has two schedules', path.span, reason='again here',
                       places=(Place(other.span, 'first here'),), help='one schedule sets a hyperparameter')
     return Schedule(statement.span, optimizer, name, resolver.number(statement.expression, 'a hyperparameter'))
+
+
+def _no_hyperparameter(name: str, span: Span, algorithm: Construct, known: list[str]) -> Mistake:
+    has = 'it has ' + ', '.join(f'`{k}`' for k in known) if known else 'it has none that can be set'
+    elsewhere = next((a for a in ARGUMENTS.get(name, ()) if a in known), '')
+    details = unknown(name, span, known, has) if not elsewhere else {
+        'help': f'write `{elsewhere}`', 'edits': (Edit(span, elsewhere),)}
+    return mistake('G217', f'`{algorithm.name}` has no hyperparameter `{name}`', span, reason='no such hyperparameter',
+                   places=(Place(algorithm.span, f'this is {algorithm.name}'),), notes=(has,)
+                   if details['help'] != has else (), **details)
 
 
 def _one(node: nodes.Expression, resolver: Resolver, names: Names, what: str,

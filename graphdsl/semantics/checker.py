@@ -5,7 +5,7 @@ from dataclasses import replace
 from typing import Any, Callable, Iterable, Mapping, Optional, Union
 
 from graphdsl.semantics import (
-    changes, data, dtypes, edges, flow, imports, ownership, params, reports, settings, steps)
+    changes, data, dtypes, edges, flow, imports, mentions, ownership, params, reports, settings, steps)
 from graphdsl.semantics.chains import ChainBuilder, nothing_uses
 from graphdsl.semantics.doubt import Doubts
 from graphdsl.semantics.computation import Assignment, ChainType, Key, Reference, walk
@@ -19,7 +19,7 @@ from graphdsl.semantics.numeric import number_values
 from graphdsl.semantics.optimizers import declare
 from graphdsl.semantics.resolve import Resolver
 from graphdsl.semantics.runs import check_runs
-from graphdsl.semantics.scope import Names, Scope, allowed, bound_twice
+from graphdsl.semantics.scope import Names, Scope, allowed, bound_twice, refuse_mode
 from graphdsl.semantics.unroll import expected, unroll
 from graphdsl.semantics.work import TooMuch, Work
 from graphdsl.diagnostics import Diagnostic, Mistake, Place, Span, in_order
@@ -87,7 +87,8 @@ class _Checker:
         try:
             return action(*arguments)
         except Mistake as error:
-            self.report(error.diagnostic)
+            for diagnostic in error.all():
+                self.report(diagnostic)
         except RecursionError:      # the caller of the compiler may have left little room
             span = next((argument.span for argument in arguments if hasattr(argument, 'span')), Span(0, 0))
             self.report(Diagnostic('G009', 'this is nested too deeply', span, help='give a part of it a name'))
@@ -98,7 +99,7 @@ class _Checker:
         self._import()
         self._gather_blocks()
         values = self._params()
-        scope = Scope(values, self.values, self.models, self.blocks, self.imported, work=self.work)
+        scope = Scope(values, self.values, self.models, self.blocks, self.imported, self.callables, work=self.work)
         self.builder = ChainBuilder(scope, self.report)
         self.resolver = self._resolver(scope)
         for block in self.blocks.values():
@@ -152,6 +153,7 @@ class _Checker:
     # What comes before loops are unrolled
 
     def _bind_callable(self, name: nodes.Name) -> None:
+        refuse_mode(name.name, name.span)
         first = self.callables.setdefault(allowed(name), name.span)
         if first is not name.span:
             raise bound_twice(name.name, name.span, first)
@@ -178,7 +180,7 @@ class _Checker:
 
     def _params(self) -> dict[str, Any]:
         statements = [s for s in self.tree.statements if isinstance(s, nodes.Param)]
-        scope = Scope({}, self.values, self.models, self.blocks, self.imported, work=self.work)
+        scope = Scope({}, self.values, self.models, self.blocks, self.imported, self.callables, work=self.work)
         self.builder = ChainBuilder(scope, self.report)
         return params.evaluate(statements, self.overrides, self._resolver(scope), self.report)
 
@@ -188,9 +190,11 @@ class _Checker:
             if isinstance(statement, (nodes.Layer, nodes.Weight)):
                 what = 'layer' if isinstance(statement, nodes.Layer) else 'weight'
                 self.report(Diagnostic('G313', f'a {what} stands in the body of a model', statement.span,
+                                       reason='this is outside of one',
                                        help='write `model` here' if what == 'layer' else 'put it into a `model`'))
             elif isinstance(statement, (nodes.Param, nodes.Import, nodes.Block)) and id(statement) not in top:
                 self.report(Diagnostic('G122', 'this cannot stand within `for` or `if`', statement.span,
+                                       reason='it is read before these are unrolled',
                                        help='put it on the top level of the file'))
 
     # Data
@@ -286,7 +290,8 @@ class _Checker:
     def _named_expression(self, statement: Union[nodes.Loss, nodes.Metric, nodes.Output], resolver: Resolver
                           ) -> Assignment:
         results = tuple(resolver.key(target) for target in statement.targets)
-        return edges.assigned(statement.span, results, statement.expression, resolver)
+        names = Span(statement.targets[0].span.start, statement.targets[-1].span.end)
+        return edges.assigned(statement.span, results, statement.expression, resolver, names)
 
     def _reports(self, inputs: Iterable[Input]
                  ) -> tuple[tuple[Loss, ...], tuple[Metric, ...], tuple[Key, ...]]:
@@ -302,7 +307,8 @@ class _Checker:
         statements = self._all(nodes.Train)
         for statement, _ in statements[1:]:
             self.report(Diagnostic('G602', 'there are two `train` blocks', statement.span, reason='the second',
-                                   places=(Place(statements[0][0].span, 'the first'),)))
+                                   places=(Place(statements[0][0].span, 'the first'),),
+                                   help='put all settings of the run into one'))
         if not statements:
             return Train()
         directions = {**{loss.key: True for loss in losses}, **{metric.key: metric.falling for metric in metrics}}
@@ -370,10 +376,20 @@ class _Checker:
         for key, span in self.values.spans.items():
             if key not in used:
                 self.report(nothing_uses(key, span))
+        moved = {change.key for change in graph.nexts}
+        for state in graph.states:
+            if state.key not in moved:
+                self.report(changes.never_moves(state.key, self.values.spans[state.key]))
+        found = list(mentions.mentions(self.tree))
+        streams = {one.stream for one in (*graph.inputs, *graph.noises)}
+        for diagnostic in (*mentions.unused(self.tree, found, streams),
+                           *mentions.hiding(found, {key.base: span for key, span in self.models.spans.items()})):
+            self.report(diagnostic)
         followed = {model.original for model in graph.models}
         for key, span in self.models.spans.items():
             if key not in owners.called and key not in followed:
-                self.report(Diagnostic('G152', f'nothing calls the model `{key}`', span, severity='warning'))
+                self.report(Diagnostic('G152', f'nothing calls the model `{key}`', span, severity='warning',
+                                       reason='it computes nothing', help='call it, or remove it'))
 
     def _check_unused_blocks(self) -> None:
         """Warns of blocks that nothing uses, and checks those of them that could be used as they stand."""
@@ -384,5 +400,5 @@ class _Checker:
                 if all(parameter.default is not None for parameter in block.parameters):
                     self.attempt(self.builder.block, block, {}, block.name.span)
         for name, block in unused.items() if not self.failed else ():
-            self.report(Diagnostic('G152', f'nothing uses the block `{name}`', block.name.span,
-                                   severity='warning'))
+            self.report(Diagnostic('G152', f'nothing uses the block `{name}`', block.name.span, severity='warning',
+                                   reason='no model has it as a part', help='use it, or remove it'))

@@ -4,13 +4,20 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Optional
 
-from graphdsl.semantics import catalog
+from graphdsl.semantics import calls, catalog
+from graphdsl.semantics.calls import Given, Signature, name_span
+from graphdsl.semantics.elsewhere import ADVICE
 from graphdsl.semantics.expressions import Expressions, is_known, literal, plain
 from graphdsl.semantics.computation import Construct, Expression, Literal, Sequence
-from graphdsl.diagnostics import Mistake, Span, mistake
+from graphdsl.semantics.suggestions import unknown
+from graphdsl.diagnostics import Mistake, Place, Span, mistake
 from graphdsl.syntax import nodes
 
 _KINDS = {'links': 'link', 'initializers': 'initializer', 'optimizers': 'optimizer', 'optimizer_hooks': 'hook'}
+_EXAMPLES = {'links': 'Linear(10)', 'initializers': 'HeNormal()', 'optimizers': 'Adam()',
+             'optimizer_hooks': 'WeightDecay(1e-4)'}
+_PLACES = {'link': 'links stand in models', 'initializer': 'initializers stand among the arguments of links',
+           'optimizer': 'optimizers stand after the word `optimizer`', 'hook': 'hooks stand after the word `hook`'}
 
 
 @dataclass(frozen=True)
@@ -43,12 +50,16 @@ class Constructs(Expressions):
             else:
                 keywords = ((size_name, Literal(span, None)), *keywords)
         names = [keyword for keyword, _ in keywords]
-        self.check_call(thing, span, len(arguments), names)
+        given = Given(span, len(arguments), names, call)
+        calls.check(thing, given, name if imported else '')
         missing = catalog.missing_size(name, len(arguments), names) if size is not None else ''
         if missing:
-            raise mistake('G306', f'`{name}` needs a value for `{missing}`', span)
+            raise mistake('G306', f'`{name}` needs a value for `{missing}`', span, reason='not given here',
+                          notes=(f'its signature is `{calls.signature(thing)}`',
+                                 'the size of what comes in is left out here'),
+                          help=f'add `{missing}=...`')
         if module == 'links' and not imported and catalog.lacks_size_and_axis(name, len(arguments), names):
-            raise mistake('G306', f'`{name}` needs a value for `size` or `axis`', span,
+            raise mistake('G306', f'`{name}` needs a value for `size` or `axis`', span, reason='neither is given',
                           help=f'write the number of channels, `{name}(32)`, or the axes that it averages over, '
                                f'`{name}(axis=(0, 2, 3))`')
         return Construct(span, '' if imported else module, name, arguments, keywords, catalog.is_stateful(thing))
@@ -89,23 +100,13 @@ class Constructs(Expressions):
     def hyperparameters(self, block: nodes.Block, call: Optional[nodes.Call], span: Span) -> dict[str, Any]:
         """Returns the hyper-parameters that a use of a block gives it, by name."""
         arguments, keywords = self.arguments(call)
-        names = [parameter.name.name for parameter in block.parameters]
-        takes = f'it takes {", ".join(f"`{name}`" for name in names)}' if names else 'it takes none'
-        if len(arguments) > len(names):
-            raise mistake('G306', f'`{block.name.name}` takes {counted(len(names), "hyper-parameter")}', span,
-                          reason=f'{len(arguments)} are given', help=takes)
-        given = dict(zip(names, arguments))
-        for name, value in keywords:
-            if name in given:
-                raise mistake('G306', f'the argument `{name}` is given twice', span)
-            if name not in names:
-                raise mistake('G306', f'`{block.name.name}` has no hyper-parameter `{name}`', span,
-                              help=catalog.suggestion(name, names) or takes)
-            given[name] = value
-        for parameter in block.parameters:
-            if parameter.name.name not in given and parameter.default is None:
-                raise mistake('G306', f'`{block.name.name}` needs a value for `{parameter.name.name}`', span,
-                              help=takes)
+        names = tuple(parameter.name.name for parameter in block.parameters)
+        needed = tuple(parameter.name.name for parameter in block.parameters if parameter.default is None)
+        optional = tuple((name, '...') for name in names if name not in needed)
+        calls.fit(Signature(block.name.name, names, needed, optional),
+                  Given(span, len(arguments), [name for name, _ in keywords], call), argument='hyper-parameter',
+                  places=(Place(block.name.span, 'declared here'),))
+        given = {**dict(zip(names, arguments)), **dict(keywords)}
         for name, value in given.items():
             if not is_known(value):
                 raise mistake('G201', f'the hyper-parameter `{name}` must be known while compiling', value.span,
@@ -113,39 +114,33 @@ class Constructs(Expressions):
                               help='arrays are inputs; hyper-parameters are numbers, strings and lists')
         return {name: plain(value) for name, value in given.items()}
 
-    def check_call(self, thing: Any, span: Span, count: int, names: list[str]) -> None:
-        """Refuses arguments that a class or function does not take."""
-        problem = catalog.call_problem(thing, count, names)
-        if problem is not None:
-            raise mistake('G306', problem[0], span, help=problem[1])
-
     def _unknown_class(self, module: str, base: nodes.Name) -> Mistake:
         what = _KINDS[module]
         for other, kind in _KINDS.items():
             if base.name in catalog.members(other):
                 return mistake('G106', f'`{base.name}` is {_article(kind)}, and {_article(what)} is wanted',
-                               base.span)
-        return mistake('G106', f'there is no {what} `{base.name}`', base.span,
-                       help=catalog.suggestion(base.name, catalog.members(module))
-                       or f'{what}s are the classes of chainer.{module}, each by its own name')
+                               base.span, reason=_PLACES[kind],
+                               help=f'write a class of chainer.{module}, such as `{_EXAMPLES[module]}`')
+        known = {**catalog.members(module), **(catalog.members('functions') if module == 'links' else {})}
+        return mistake('G106', f'there is no {what} `{base.name}`', base.span, **unknown(
+            base.name, base.span, list(known), f'{what}s are the classes of chainer.{module}, each by its own name; '
+            'import one of your own', ADVICE))
 
 
 def check_repeated(call: nodes.Call) -> None:
     """Refuses a call that names an argument twice."""
-    names = [keyword.name for keyword in call.keywords]
-    repeated = next((k for i, k in enumerate(call.keywords) if k.name in names[:i]), None)
-    if repeated is not None:
-        raise mistake('G306', f'the argument `{repeated.name}` is given twice', repeated.span)
+    seen: dict[str, nodes.Keyword] = {}
+    for one in call.keywords:
+        first = seen.setdefault(one.name, one)
+        if first is not one:
+            raise mistake('G306', f'the argument `{one.name}` is given twice', name_span(one), reason='again here',
+                          places=(Place(name_span(first), 'first here'),), help='remove one of the two')
 
 
 def needs_python(base: nodes.Name) -> Mistake:
     return mistake('G310', f'`{base.name}` needs Python objects, which a graph file cannot write', base.span,
+                   reason='it takes or gives callables or objects',
                    help='write a wrapper in Python and import it')
-
-
-def counted(count: int, noun: str) -> str:
-    """Returns ``1 input``, ``2 inputs``."""
-    return f'{count} {noun}' if count == 1 else f'{count} {noun}s'
 
 
 def _article(noun: str) -> str:

@@ -5,7 +5,7 @@ import re
 from typing import Iterable, Iterator, Union
 
 from graphdsl.semantics import builtins, catalog, numbers
-from graphdsl.semantics.scope import RUNNING_NUMBERS
+from graphdsl.semantics.scope import MODES, RUNNING_NUMBERS
 from graphdsl.semantics.unroll import names_bound
 from graphdsl.diagnostics import Diagnostic, Source, Span
 from graphdsl.syntax import nodes
@@ -88,7 +88,7 @@ class Doubts:
 def _known() -> set[str]:
     """Returns the names that are there without a statement."""
     modules = ('links', 'functions', 'initializers', 'optimizers', 'optimizer_hooks')
-    return {*keywords(), *builtins.SIGNATURES, *builtins.MODES, *numbers.FUNCTIONS, *RUNNING_NUMBERS,
+    return {*keywords(), *builtins.SIGNATURES, *MODES, *numbers.FUNCTIONS, *RUNNING_NUMBERS,
             *(name for module in modules for name in catalog.members(module))}
 
 

@@ -6,14 +6,24 @@ import sys
 from dataclasses import dataclass
 from typing import Any, Optional, Union
 
-from graphdsl.semantics import absent, catalog, numbers
+from graphdsl.semantics import absent, lacking, numbers
 from graphdsl.semantics.computation import (
     Arithmetic, Comparison, Conditional, Expression, Key, Literal, Reference, Reported, RunningNumber, Scalar, Sequence,
     SliceItem, Subscript, is_number, walk)
 from graphdsl.semantics.scope import RUNNING_NUMBERS, Broken, Names, Scope, allowed
-from graphdsl.diagnostics import Edit, Mistake, Place, Span, mistake
+from graphdsl.diagnostics import Mistake, Place, Span, mistake
 from graphdsl.limits import Limits
 from graphdsl.syntax import nodes
+
+# What people want who write an attribute of an array.
+_INSTEAD = {
+    'shape': 'write `shape(v, axis)` for the length of an axis, `batch_size` for that of the first',
+    'size': 'write `shape(v, axis)` for the length of an axis, `batch_size` for that of the first',
+    'data': 'write `detach(v)` for the value without its history',
+    'array': 'write `detach(v)` for the value without its history',
+    'T': 'write `transpose(v)`', 'dtype': 'arrays keep the dtype of their input; write `cast(v, "float32")`',
+    'grad': 'write `grad(y, x)` for a gradient as a value',
+}
 
 
 def literal(span: Span, value: Any) -> Expression:
@@ -82,7 +92,9 @@ class Expressions:
             problem = f'at most {most:,}'
         else:
             return value
-        raise mistake('G204', f'{what} must be {problem}', node.span, reason=f'this is {numbers.shown(value)}')
+        raise mistake('G204', f'{what} must be {problem}', node.span, reason=f'this is {numbers.shown(value)}',
+                      help=f'write {problem}, or a param that is one' if problem == 'an integer' else
+                      f'write an integer that is {problem}')
 
     # Names that statements bind
 
@@ -94,7 +106,8 @@ class Expressions:
         for item in node.items:
             if isinstance(item, (nodes.Slice, nodes.Range, nodes.All)):
                 raise mistake('G205', 'one member of a family is bound at a time', item.span,
-                              help='use an integer here')
+                              reason='this names several',
+                              help='write an integer here, in a `for` for several members')
             indices.append(self.integer(item, 'an index', least=0))
         return Key(allowed(node.base), tuple(indices))
 
@@ -128,7 +141,8 @@ class Expressions:
 
     @functools.singledispatchmethod
     def _expression(self, node: nodes.Expression) -> Expression:
-        raise mistake('G206', 'this can only stand between `[` and `]`', node.span)
+        raise mistake('G206', 'this can only stand between `[` and `]`', node.span, reason='it is no value',
+                      help='take a part of an array or of a family with it: `v[0:2]`')
 
     @_expression.register(nodes.Number)
     @_expression.register(nodes.String)
@@ -154,44 +168,16 @@ class Expressions:
             return Reference(node.span, Key(name))
         if name in RUNNING_NUMBERS and not self.scope.in_body:
             return RunningNumber(node.span, name)
-        raise self._no_value(node)
+        raise absent.no_value(self.scope, node)
 
     def _reference(self, span: Span, key: Key) -> Reference:
         return Reference(span, key, key in self.scope.values.numbers)
 
-    def _no_value(self, node: nodes.Name) -> Mistake:
-        name = node.name
-        if name == '_':
-            return mistake('G109', '`_` discards a result, and names nothing', node.span,
-                           help='give the result a name to use it')
-        if name in RUNNING_NUMBERS:
-            return mistake('G101', f'a body does not see `{name}`', node.span,
-                           help=f'give it to the model as an input: `m(x, {name})`')
-        if name in ('True', 'False', 'None'):
-            return mistake('G101', f'there is no value `{name}`', node.span, help=f'did you mean `{name.lower()}`?',
-                           edits=(Edit(node.span, name.lower()),))
-        if name in self.scope.later:
-            return mistake('G101', f'`{name}` has no value yet', node.span,
-                           places=(Place(self.scope.later[name], f'`{name}` gets its value here'),),
-                           help='the default of a param can use the params of the lines before it')
-        if name in self.scope.callable_names() or name in self.scope.outer:
-            return mistake('G107', f'`{name}` is something to call, not a value', node.span,
-                           help=f'write `x -> {name} -> y` or `y = {name}(x)`')
-        if name in catalog.members('initializers'):
-            return mistake('G107', f'`{name}` is an initializer, and is called', node.span,
-                           help=f'write `{name}()`')
-        close = catalog.suggestion(name, self.scope.value_names())
-        if not close and (name in catalog.members('functions') or name in catalog.members('links')):
-            return mistake('G107', f'`{name}` is something to call, not a value', node.span,
-                           help=f'write `x -> {name} -> y`')
-        return mistake('G101', f'there is no value `{name}`', node.span,
-                       help=close or ('a body sees its inputs, params and numbers, no outer values'
-                                      if self.scope.in_body else 'bind it with an edge, `=`, `input` or `param`'))
-
     @_expression.register
     def _(self, node: nodes.Attribute):
-        raise mistake('G110', 'values have no attributes', node.span,
-                      reason=f'`.{node.name}` cannot stand here')
+        raise mistake('G110', 'values have no attributes', Span(node.span.end - len(node.name) - 1, node.span.end),
+                      reason=f'`.{node.name}` cannot stand here',
+                      help=_INSTEAD.get(node.name, 'call a function: those of chainer.functions have the same names'))
 
     @_expression.register(nodes.List)
     @_expression.register(nodes.Tuple)
@@ -226,15 +212,18 @@ class Expressions:
         operands = tuple(map(self.as_read, operands))
         if operator in ('and', 'or', 'not', '%') and not all(map(is_number, operands)):
             raise mistake('G207', f'`{operator}` does not go with arrays', node.span,
+                          reason='each element would have an answer of its own',
                           help='choose between the elements of arrays with `where(mask, a, b)`')
         return Arithmetic(node.span, operator, operands)
 
     def _check_operand(self, operator: str, operand: Expression) -> None:
         if isinstance(operand, Sequence):
             raise mistake('G203', f'`{operator}` does not go with a {operand.kind}', operand.span,
+                          reason=f'this is a {operand.kind}',
                           help='add the values of a list with `sum(...)`, join them with `concat(...)`')
         if isinstance(operand, Literal) and not isinstance(operand.value, (int, float)):
-            raise mistake('G203', f'`{operator}` does not go with {numbers.kind(operand.value)}', operand.span)
+            raise mistake('G203', f'`{operator}` does not go with {numbers.kind(operand.value)}', operand.span,
+                          reason='numbers and arrays are computed with', help='write a number or a value here')
         if isinstance(operand, Literal) and abs(operand.value) > sys.float_info.max:
             raise numbers.too_large(operand.span)
         self.one_result(operand)
@@ -280,6 +269,7 @@ class Expressions:
         comparison = Comparison(node.span, node.operators, tuple(operands))
         if not is_number(comparison) and (len(operands) > 2 or node.operators[0] in ('in', 'not in')):
             raise mistake('G207', f'`{node.operators[0]}` does not go with arrays here', node.span,
+                          reason='arrays are compared element by element',
                           help='two arrays are compared at a time; multiply masks to combine them')
         return comparison
 
@@ -290,6 +280,7 @@ class Expressions:
             return self.expression(node.value if plain(condition) else node.otherwise)
         if not is_number(condition):
             raise mistake('G208', 'an array cannot be a condition', node.condition.span,
+                          reason='each element would have an answer of its own',
                           help='choose between the elements of arrays with `where(mask, a, b)`')
         branches = [self.as_read(self.expression(branch)) for branch in (node.value, node.otherwise)]
         for branch in branches:
@@ -310,9 +301,11 @@ class Expressions:
         if isinstance(resolved, Sequence):
             return self._element(node, resolved)
         if is_known(resolved):
-            raise mistake('G203', f'{numbers.kind(plain(resolved))} has no elements to take', node.span)
+            raise mistake('G203', f'{numbers.kind(plain(resolved))} has no elements to take', node.span,
+                          reason=f'this is {numbers.shown(plain(resolved))}', help='write it without brackets')
         if is_number(resolved):
-            raise mistake('G203', 'a number has no elements to take', node.span)
+            raise mistake('G203', 'a number has no elements to take', node.span, reason='this is a number of the run',
+                          help='write it without brackets')
         return Subscript(node.span, resolved, tuple(self._subscript(item) for item in node.items))
 
     def _members(self, node: nodes.Index) -> Expression:
@@ -325,7 +318,8 @@ class Expressions:
     def _element(self, node: nodes.Index, sequence: Sequence) -> Expression:
         """Takes an element of a list, or a part of it."""
         if len(node.items) != 1 or isinstance(node.items[0], nodes.All):
-            raise mistake('G203', f'a {sequence.kind} has one index', node.span)
+            raise mistake('G203', f'a {sequence.kind} has one index', node.span, reason='more than one is given',
+                          help='take one element, `v[0]`, or a part, `v[0:2]`')
         index, = self.indices(node)
         if isinstance(index, slice):
             return Sequence(node.span, sequence.kind, sequence.items[index])
@@ -350,7 +344,7 @@ class Expressions:
         try:
             return names.select(node, base, indices)
         except Mistake as error:
-            raise Mistake(absent.explained(error.diagnostic, node, names, self.scope, indices)) from None
+            raise Mistake(lacking.explained(error.diagnostic, node, names, self.scope, indices)) from None
 
     def indices(self, node: nodes.Index) -> tuple[Any, ...]:
         """Returns the indices of a family or list: integers, slices, ``'*'``."""
@@ -362,7 +356,8 @@ class Expressions:
                 ends = (item.start, item.stop, item.step)
                 start, stop, step = (end and self.integer(end, 'an index') for end in ends)
                 if step == 0:
-                    raise mistake('G204', 'a slice cannot step by 0', item.span)
+                    raise mistake('G204', 'a slice cannot step by 0', item.span, reason='it would never end',
+                                  help='write `::1` for all, `::2` for every second')
                 found.append(slice(start, stop, step))
             elif isinstance(item, nodes.Range):
                 found.append(slice(self.integer(item.start, 'an index', least=0),
@@ -376,12 +371,13 @@ class Expressions:
             raise mistake('G206', '`*` selects the members of a family', item.span, reason='this is not a family',
                           help='write `:` for a whole axis of an array')
         if isinstance(item, nodes.Range):
-            raise mistake('G206', '`..` binds results and counts loops', item.span,
+            raise mistake('G206', '`..` binds results and counts loops', item.span, reason='this is an array',
                           help='write `a:b` for a part of an axis')
         if isinstance(item, nodes.Slice):
             start, stop, step = (end and self._index(end) for end in (item.start, item.stop, item.step))
             if step == Literal(item.span, 0):
-                raise mistake('G204', 'a slice cannot step by 0', item.span)
+                raise mistake('G204', 'a slice cannot step by 0', item.span, reason='it would never end',
+                              help='write `::1` for all, `::2` for every second')
             return SliceItem(item.span, start, stop, step)
         return self._index(item)
 
@@ -389,7 +385,7 @@ class Expressions:
         index = self.expression(node)
         if isinstance(index, Literal) and isinstance(index.value, (str, float)):
             raise mistake('G204', 'an index must be an integer', node.span,
-                          reason=f'this is {numbers.shown(index.value)}')
+                          reason=f'this is {numbers.shown(index.value)}', help='elements are counted from 0')
         return index
 
     @_expression.register

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any, Iterator, Mapping, Optional
 
 from graphdsl.semantics import catalog
+from graphdsl.semantics.suggestions import unknown
 from graphdsl.diagnostics import mistake
 from graphdsl.syntax import nodes
 
@@ -39,6 +40,7 @@ def check_module(statement: nodes.Import) -> bool:
     """
     if not _MODULE.fullmatch(statement.module.value):
         raise mistake('G123', f'{statement.module.value!r} is no name of a module', statement.module.span,
+                      reason='names with dots between them are',
                       help='such as "lab.nets"')
     return True
 
@@ -50,7 +52,8 @@ def resolve(name: nodes.Name, statement: nodes.Import, allowed: Allowed) -> Any:
         Mistake: If it is not allowed, is not there, or cannot be used.
     """
     if keyword.iskeyword(name.name):
-        raise mistake('G109', f'`{name.name}` cannot be imported', name.span, reason='this word is reserved in Python')
+        raise mistake('G109', f'`{name.name}` cannot be imported', name.span, reason='this word is reserved in Python',
+                      help='give it another name in its module')
     module = statement.module.value
     if name.name in allowed.bind:
         thing = allowed.bind[name.name]
@@ -63,7 +66,8 @@ def resolve(name: nodes.Name, statement: nodes.Import, allowed: Allowed) -> Any:
                            f'from Python: `bind={{"{name.name}": ...}}`')
     problem = catalog.import_problem(thing)
     if problem:
-        raise mistake('G124', f'what is bound to `{name.name}` cannot be used', name.span, reason=problem)
+        raise mistake('G124', f'what is bound to `{name.name}` cannot be used', name.span, reason=problem,
+                      help='import functions and classes; numbers are written as `param`')
     return thing
 
 
@@ -74,10 +78,11 @@ def _imported(name: nodes.Name, statement: nodes.Import, folder: Optional[str]) 
             found = importlib.import_module(module)
     except (Exception, SystemExit) as error:        # to end the program here would end it as if all were fine
         raise mistake('G124', f'the module {module!r} cannot be imported', statement.module.span,
-                      reason=f'{type(error).__name__}: {error}'.rstrip(': ')) from error
+                      reason=f'{type(error).__name__}: {error}'.rstrip(': '), help='modules are found beside the graph '
+                      'file, and where Python looks for them') from error
     if not hasattr(found, name.name):
         raise mistake('G124', f'the module {module!r} has no `{name.name}`', name.span,
-                      help=catalog.suggestion(name.name, vars(found)))
+                      **unknown(name.name, name.span, list(vars(found)), 'import what the module defines'))
     return getattr(found, name.name)
 
 

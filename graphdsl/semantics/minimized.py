@@ -5,13 +5,13 @@ import functools
 from collections import Counter
 from typing import Callable, Iterator, Optional, Sequence
 
-from graphdsl.semantics.catalog import closest
 from graphdsl.semantics.computation import Assignment, Key
 from graphdsl.semantics.flow import gradient_sources, reaching
 from graphdsl.semantics.graph import Term, Unit
 from graphdsl.semantics.optimizers import Declared
 from graphdsl.semantics.ownership import Ownership, units
 from graphdsl.semantics.reach import UsedOutputs, unreached
+from graphdsl.semantics.suggestions import meant
 from graphdsl.semantics.wording import grouped, listing, members
 from graphdsl.diagnostics import Diagnostic, Edit, Place, Span
 
@@ -115,7 +115,7 @@ class Minimized:
         key = term.loss
         made = self._maker.get(key)
         kind = self._owners.reports.get(key, 'value')
-        close = closest(str(key), map(str, self._owners.losses))
+        close = meant(str(key), map(str, self._owners.losses))
         is_name = term.span.end - term.span.start == len(str(key))
         return Diagnostic('G405', f'`{key}` is not a loss', term.span,
                           reason=f'it is {"an" if kind == "output" else "a"} {kind}' if made else 'it is an input',

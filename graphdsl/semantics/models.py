@@ -5,11 +5,12 @@ from dataclasses import replace
 from typing import Any, Callable, Optional, Union
 
 from graphdsl.semantics import paths
-from graphdsl.semantics.catalog import suggestion
 from graphdsl.semantics.computation import ChainType, Expression, Key, Literal
 from graphdsl.semantics.expressions import is_known
 from graphdsl.semantics.graph import Load, Model, Unit
+from graphdsl.semantics.numbers import shown
 from graphdsl.semantics.resolve import Resolver
+from graphdsl.semantics.suggestions import listed, unknown
 from graphdsl.diagnostics import Diagnostic, Mistake, Place, Span, mistake
 from graphdsl.syntax import nodes
 
@@ -69,7 +70,8 @@ class Models:
         try:
             action(*arguments)
         except Mistake as error:
-            self._report(error.diagnostic)
+            for diagnostic in error.all():
+                self._report(diagnostic)
 
     def _settle_copies(self, key: Key) -> None:
         """Settles a copy, after those that it is a copy of."""
@@ -111,12 +113,16 @@ class Models:
         models = resolver.scope.models
         if not isinstance(base, nodes.Name) or base.name not in models:
             if not isinstance(base, nodes.Name):
-                raise mistake('G408', 'only a whole model can be copied or followed', node.span)
-            raise mistake('G408', f'there is no model `{base.name}`', node.span,
-                          help=suggestion(base.name, models.bases()) or paths.listed(models))
+                raise mistake('G408', 'only a whole model can be copied or followed', node.span,
+                              reason='this is a part',
+                              help='make the part a model of its own')
+            known = models.bases()
+            raise mistake('G408', f'there is no model `{base.name}`', base.span, **unknown(
+                base.name, base.span, known, listed(known, 'this file has no models')))
         found = resolver.select(models, node, base.name)
         if not isinstance(found, Key):
-            raise mistake('G408', f'this names {len(found)} models, and one is wanted', node.span)
+            raise mistake('G408', f'this names {len(found)} models, and one is wanted', node.span,
+                          reason='a list of models', help=f'name one, such as `{found[0]}`' if found else '')
         return found
 
     def _freeze(self, statement: nodes.Frozen, resolver: Resolver) -> None:
@@ -127,6 +133,7 @@ class Models:
             model = self._models[unit.model]
             if model.follows:
                 raise mistake('G413', f'`{unit.model}` follows `{model.original}`, and is frozen', statement.path.span,
+                              reason='frozen here',
                               places=(Place(model.span, 'declared here'),), help='remove one of the two')
             if not unit.path:
                 self._models[unit.model] = replace(model, frozen_at=statement.path.span)
@@ -141,7 +148,8 @@ def _load(node: nodes.Load, resolver: Resolver) -> Load:
     part = '' if node.part is None else resolver.constant(node.part, 'the part of a file')
     for value, expression in ((path, node.file), (part, node.part)):
         if not isinstance(value, str):
-            raise mistake('G203', 'this must be a string', expression.span, help='such as `load "teacher.npz"`')
+            raise mistake('G203', 'this must be a string', expression.span, reason=f'this is {shown(value)}',
+                          help='such as `load "teacher.npz"`')
     return Load(node.span, path, part, node.partly)
 
 
@@ -154,5 +162,6 @@ def _rule(statement: Copy, resolver: Resolver) -> tuple[Optional[Expression], Op
     decay = resolver.number(statement.amount, 'a decay')
     if is_known(decay) and isinstance(decay, Literal) and not 0 <= decay.value <= 1:
         raise mistake('G204', 'a decay is between 0 and 1', statement.amount.span,
+                      reason=f'this is {shown(decay.value)}',
                       help='it says how much of the follower stays in an iteration, such as 0.999')
     return decay, None

@@ -3,11 +3,14 @@ from __future__ import annotations
 
 from typing import Any, Mapping, Optional
 
-from graphdsl.semantics import catalog
-from graphdsl.semantics.constructs import check_repeated, counted
+from graphdsl.semantics import calls
+from graphdsl.semantics.calls import Given, Signature
+from graphdsl.semantics.constructs import check_repeated
 from graphdsl.semantics.data import stream_of
+from graphdsl.semantics.elsewhere import ADVICE
 from graphdsl.semantics.graph import Noise, Stream
 from graphdsl.semantics.resolve import Resolver
+from graphdsl.semantics.suggestions import listed, unknown
 from graphdsl.semantics.types import array_type, is_integer
 from graphdsl.diagnostics import Span, mistake
 from graphdsl.syntax import nodes
@@ -15,6 +18,8 @@ from graphdsl.syntax import nodes
 # The parameters of each distribution.
 _DISTRIBUTIONS = {'normal': ('mean', 'std'), 'uniform': ('low', 'high'), 'bernoulli': ('p',), 'categorical': ('p',),
                   'permutation': ('n',)}
+_EXAMPLES = {'normal': 'normal(0, 1)', 'uniform': 'uniform(0, 1)', 'bernoulli': 'bernoulli(0.5)',
+             'categorical': 'categorical([0.5, 0.3, 0.2])', 'permutation': 'permutation(batch_size)'}
 _TOLERANCE = 1e-6
 
 
@@ -28,7 +33,7 @@ def check_noise(statement: nodes.Noise, streams: Mapping[str, Stream], resolver:
     name = call.function.name if isinstance(call.function, nodes.Name) else ''
     if name not in _DISTRIBUTIONS:
         raise mistake('G509', f'there is no distribution `{name}`', call.function.span,
-                      help=catalog.suggestion(name, _DISTRIBUTIONS) or 'there are ' + ', '.join(_DISTRIBUTIONS))
+                      **unknown(name, call.function.span, _DISTRIBUTIONS.keys(), listed(_DISTRIBUTIONS, ''), ADVICE))
     dtype, shape = (None, ()) if statement.type is None else array_type(statement.type, resolver)
     arguments = _arguments(name, call, shape, resolver)
     _check_values(name, arguments, call.span)
@@ -41,14 +46,9 @@ def _arguments(name: str, call: nodes.Call, shape: tuple, resolver: Resolver) ->
     """Returns the arguments of a distribution in order."""
     check_repeated(call)
     parameters = _DISTRIBUTIONS[name]
-    listing = f'write `{name}({", ".join(parameters)})`'
-    given = dict(zip(parameters, call.arguments))
-    for keyword in call.keywords:
-        if keyword.name not in parameters or keyword.name in given:
-            raise mistake('G306', f'`{name}` has no argument `{keyword.name}` here', keyword.span, help=listing)
-        given[keyword.name] = keyword.value
-    if len(call.arguments) > len(parameters) or len(given) < len(parameters):
-        raise mistake('G306', f'`{name}` takes {counted(len(parameters), "argument")}', call.span, help=listing)
+    calls.fit(Signature(name, parameters, parameters),
+              Given(call.span, len(call.arguments), [keyword.name for keyword in call.keywords], call))
+    given = {**dict(zip(parameters, call.arguments)), **{k.name: k.value for k in call.keywords}}
 
     def plain(node: nodes.Expression) -> Any:
         if name == 'permutation' and isinstance(node, nodes.Name) and node.name == 'batch_size' and not shape:
@@ -78,7 +78,8 @@ def _check_values(name: str, arguments: tuple[Any, ...], span: Span) -> None:
             isinstance(numbers[0], int) and 1 <= numbers[0] < 2 ** 31):
         problem = 'it counts what there is to choose from: an integer, at least 1'
     if problem:
-        raise mistake('G510', f'`{name}` cannot be drawn like this', span, reason=problem)
+        raise mistake('G510', f'`{name}` cannot be drawn like this', span, reason=problem,
+                      help=f'such as `{_EXAMPLES[name]}`')
 
 
 def _check_type(name: str, dtype: Optional[str], shape: tuple, arguments: tuple, span: Span) -> None:

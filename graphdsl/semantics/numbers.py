@@ -50,7 +50,9 @@ def compute(symbol: str, operands: tuple, span: Span, limits: Limits = Limits())
 def call(name: str, arguments: tuple, span: Span, limits: Limits = Limits()) -> Any:
     """Applies one of :data:`FUNCTIONS` to compile-time values; raises :class:`Mistake` where it cannot."""
     if not arguments:
-        raise mistake('G306', f'`{name}` needs an argument', span)
+        raise mistake('G306', f'`{name}` needs an argument', span, reason='nothing is given',
+                      help=f'write a number, such as `{name}(2)`' if name not in ('sum', 'mean') else
+                      f'write a list of numbers, such as `{name}([1, 2])`')
     return _guarded(FUNCTIONS[name], arguments, name, span, limits)
 
 
@@ -75,11 +77,13 @@ def _guarded(function: Callable, operands: tuple, symbol: str, span: Span, limit
     try:
         value = function(*operands)
     except ZeroDivisionError:
-        raise mistake('G202', 'division by zero', span) from None
+        raise mistake('G202', 'division by zero', span, reason='what stands on the right is 0 here',
+                      help='look at the params that it is made of') from None
     except OverflowError:
         raise too_large(span) from None
     except ValueError as error:
-        raise mistake('G202', f'`{symbol}` has no value here', span, reason=str(error)) from None
+        raise mistake('G202', f'`{symbol}` has no value here', span, reason=str(error),
+                      help='look at the params that its operands are made of') from None
     except TypeError:
         raise _unfit(symbol, operands, span) from None
     check_bounds(value, span, limits)
@@ -140,7 +144,8 @@ def too_many_bits(bits: int, span: Span, limits: Limits) -> Mistake:
 
 def _unfit(symbol: str, operands: tuple, span: Span) -> Mistake:
     kinds = ' and '.join(kind(operand) for operand in operands)
-    return mistake('G203', f'`{symbol}` does not go with {kinds}', span)
+    return mistake('G203', f'`{symbol}` does not go with {kinds}', span, reason='it is for numbers',
+                   help='compute with numbers, which stand without quotes')
 
 
 def shown(value: Any) -> str:

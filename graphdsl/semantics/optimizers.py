@@ -74,7 +74,8 @@ def declare(statement: nodes.Optimizer, resolver: Resolver, names: Names, chains
                 skips = True
         except Mistake as error:
             failed = True
-            report(error.diagnostic)
+            for diagnostic in error.all():
+                report(diagnostic)
     algorithm = _construct('optimizers', statement.algorithm, resolver)
     if not units and not failed:
         raise _owns_nothing(statement, owned)
@@ -151,7 +152,8 @@ def _construct(module: str, node: nodes.Expression, resolver: Resolver) -> Const
     call = node if isinstance(node, nodes.Call) else None
     base = node.function if call is not None else node
     if not isinstance(base, nodes.Name):
-        raise mistake('G106', 'this is not the name of a class', base.span)
+        raise mistake('G106', 'this is not the name of a class', base.span, reason='a name is wanted',
+                      help=f'write a class of chainer.{module}, or import one')
     return resolver.construct(module, base, node.span, call)
 
 
@@ -162,6 +164,7 @@ def _owned(owned: nodes.Owned, resolver: Resolver, chains: Mapping[Key, ChainTyp
         for excepted in paths.units(path, resolver, chains):
             if not any(is_within(excepted, unit) for unit in units):
                 raise mistake('G412', f'`{excepted}` is no part of what is owned here', path.span,
+                              reason='nothing to leave out', places=(Place(owned.path.span, 'owned here'),),
                               help='`owns m except m.part` leaves out a part of m')
             units = [rest for unit in units for rest in _without(unit, excepted, chains)]
     return units

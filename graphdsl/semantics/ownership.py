@@ -134,7 +134,8 @@ class Ownership:
         further = list(dict.fromkeys(s for unit, s in claims[inner.model] if s not in (first_span, span) and (
             is_within(unit, inner) or is_within(inner, unit))))
         places += [Place(s, 'and here too') for s in further[:_MOST_PLACES]]
-        places.append(Place(self.all[inner.model].span, f'`{inner.model}` is defined here'))
+        if inner.model in self.all:     # else something is wrong with it
+            places.append(Place(self.all[inner.model].span, f'`{inner.model}` is defined here'))
         count = f'{2 + len(further)}' if further else 'two'
         return Diagnostic(
             'G401', f'{names} {"has" if len(same) == 1 else "have"} {count} owners', span,

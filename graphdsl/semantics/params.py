@@ -3,14 +3,15 @@ from __future__ import annotations
 
 import numbers as abstract
 from dataclasses import replace
-from typing import Any, Mapping
+from typing import Any, Iterator, Mapping, Optional
 
-from graphdsl.semantics import catalog, numbers
-from graphdsl.semantics.absent import names_in
+from graphdsl.semantics import numbers
+from graphdsl.semantics.lacking import names_in
 from graphdsl.semantics.resolve import Resolver
 from graphdsl.semantics.scope import Broken, allowed, bound_twice
+from graphdsl.semantics.suggestions import is_certain, listed, meant
 from graphdsl.semantics.unroll import Report
-from graphdsl.diagnostics import Diagnostic, GraphError, Mistake, Source, Span, mistake
+from graphdsl.diagnostics import Diagnostic, Edit, GraphError, Mistake, Place, Source, Span, mistake
 from graphdsl.syntax import nodes
 from graphdsl.syntax.parse import parse
 
@@ -39,21 +40,33 @@ def evaluate(params: list[nodes.Param], overrides: Mapping[str, Any], resolver: 
                 raise bound_twice(name, param.name.span, scope.values.span_of_number(name))
             scope.values.bind_number(allowed(param.name), param.name.span)
             default = within.constant(param.default, 'the default of a param')
-            _check_choice('G213', f'the default of `{name}` is none of its choices', param, default, within)
+            _check_choice('G213', f'the default of `{name}` is none of its choices', param, default, within,
+                          param.default.span)
             values[name] = _override(param, default, overrides[name], within) if name in overrides else default
         except Mistake as error:
             values.setdefault(name, Broken(error.diagnostic))
-            report(_with_circle(error.diagnostic, name, params) if name in later else error.diagnostic)
+            for diagnostic in error.all():
+                report(_with_circle(diagnostic, name, params) if name in later else diagnostic)
         later.pop(name, None)
-    for name in overrides:
-        if name not in values:
-            span = params[0].span if params else Span(0, 0)
-            report(mistake('G211', f'there is no param `{name}` to set', span,
-                           reason='the first param of this file' if params else '',
-                           help=catalog.suggestion(name, values) or (
-                               'there are ' + ', '.join(f'`{name}`' for name in values) if values
-                               else 'this file has no params')).diagnostic)
+    for diagnostic in _no_params([name for name in overrides if name not in values], params):
+        report(diagnostic)
     return values
+
+
+def _no_params(names: list[str], params: list[nodes.Param]) -> Iterator[Diagnostic]:
+    """Yields a diagnostic for each param that may be meant by what there is not, and one for all else."""
+    known = {param.name.name: param.name.span for param in params}
+    others = {name: meant(name, known) for name in names}
+    for found in dict.fromkeys(others.values()):
+        these = [f'`{name}`' for name in names if others[name] == found]
+        message = f'there is no param {these[0]} to set' if len(these) == 1 else \
+            f'there are no params {", ".join(these)} to set'
+        if found:
+            yield Diagnostic('G211', message, known[found], reason='this one?', help=f'did you mean `{found}`?')
+        else:
+            span = Span(params[0].span.start, params[0].name.span.end) if params else Span(0, 0)
+            yield Diagnostic('G211', message, span, reason='the first param of this file' if params else '',
+                             help=listed(known, 'this file has no params'))
 
 
 def _with_circle(diagnostic: Diagnostic, name: str, params: list[nodes.Param]) -> Diagnostic:
@@ -85,12 +98,13 @@ def _override(param: nodes.Param, default: Any, value: Any, resolver: Resolver) 
     if isinstance(default, (list, tuple)) and isinstance(value, (list, tuple)):
         value = type(default)(value)
     if default is not None and type(value) is not type(default):
-        raise mistake('G212', problem, param.span,
-                      reason=f'its default is {numbers.kind(default)}, this is {numbers.kind(value)}')
+        raise mistake('G212', problem, param.default.span,
+                      reason=f'its default is {numbers.kind(default)}, this is {numbers.kind(value)}',
+                      help=f'set it to {numbers.kind(default)}, such as {numbers.shown(default)}')
     if not _is_plain(value):
-        raise mistake('G212', problem, param.span,
+        raise mistake('G212', problem, param.name.span, help='set it to one of these',
                       reason='params are numbers, strings, truth values and lists of these')
-    numbers.check_bounds(value, param.span, resolver.limits, finite=False)
+    numbers.check_bounds(value, param.name.span, resolver.limits, finite=False)
     _check_choice('G212', problem, param, value, resolver)
     return value
 
@@ -104,8 +118,8 @@ def _read(param: nodes.Param, text: str, resolver: Resolver) -> Any:
             return resolver.within({}).constant(statement.default, 'a param')
     except (GraphError, Mistake, ValueError):
         pass
-    raise mistake('G212', f'`{param.name.name}` cannot be set to {numbers.shown(text)}', param.span,
-                  reason='this cannot be read, and the default of the param is no string',
+    raise mistake('G212', f'`{param.name.name}` cannot be set to {numbers.shown(text)}', param.default.span,
+                  reason='the default is no string, and what is set cannot be read',
                   help='write it as in a graph file: `4`, `1e-3`, `true`, `[1, 2]`')
 
 
@@ -132,9 +146,30 @@ def _is_plain(value: Any) -> bool:
     return value is None or type(value) in (bool, int, float, str)
 
 
-def _check_choice(code: str, problem: str, param: nodes.Param, value: Any, resolver: Resolver) -> None:
+def _check_choice(code: str, problem: str, param: nodes.Param, value: Any, resolver: Resolver,
+                  span: Optional[Span] = None) -> None:
+    """Refuses a value that is none of the choices of a param.
+
+    Args:
+        code (str): Of the mistake.
+        problem (str): Its message.
+        param: The param.
+        value: The value.
+        resolver: Resolves the choices.
+        span: Where the value stands, if that is in the file.
+    """
     if not param.choices:
         return
     choices = [resolver.constant(choice, 'a choice') for choice in param.choices]
-    if not any(choice == value and isinstance(choice, bool) == isinstance(value, bool) for choice in choices):
-        raise mistake(code, problem, param.span, reason='it is one of ' + ', '.join(map(numbers.shown, choices)))
+    if any(choice == value and isinstance(choice, bool) == isinstance(value, bool) for choice in choices):
+        return
+    of = Span(param.choices[0].span.start, param.choices[-1].span.end)
+    known = [choice for choice in choices if isinstance(choice, str)]
+    found = meant(value, known, names={}) if isinstance(value, str) else ''
+    help = f'did you mean {numbers.shown(found)}?' if found else \
+        'it is one of ' + ', '.join(map(numbers.shown, choices))
+    if span is None:
+        raise mistake(code, problem, of, reason='none of these', help=help)
+    edits = (Edit(span, numbers.shown(found)),) if found and is_certain(value, found, known) else ()
+    raise mistake(code, problem, span, reason='none of its choices', help=help, edits=edits,
+                  places=(Place(of, 'its choices'),))

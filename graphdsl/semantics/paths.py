@@ -2,49 +2,54 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Collection, Iterable, Iterator, Mapping, Union
+from typing import Any, Iterator, Mapping, Sequence, Union
 
-from graphdsl.semantics import catalog
 from graphdsl.semantics.computation import ChainType, Construct, Key, Part, Weight
 from graphdsl.semantics.expressions import Expressions
 from graphdsl.semantics.graph import Unit
-from graphdsl.semantics.scope import RUNNING_NUMBERS, Names
-from graphdsl.semantics.wording import listing
-from graphdsl.diagnostics import Edit, Mistake, Place, Span, mistake
+from graphdsl.semantics.scope import RUNNING_NUMBERS
+from graphdsl.semantics.suggestions import listed, unknown
+from graphdsl.diagnostics import Mistake, Place, Span, mistake
 from graphdsl.syntax import nodes
 
 Content = Union[Construct, ChainType, Weight, None]
 
 
-def split(node: nodes.Expression, resolver: Expressions) -> tuple[nodes.Expression, tuple[str, ...]]:
-    """Splits ``net[0].encoder.conv[1]`` into what names the model and the names of the parts.
+def split(node: nodes.Expression, resolver: Expressions
+          ) -> tuple[nodes.Expression, tuple[str, ...], tuple[Span, ...]]:
+    """Splits ``net[0].encoder.conv[1]`` into what names the model, the names of the parts, and their places.
 
     Raises:
         Mistake: If this is no path.
     """
     names: list[str] = []
-    suffix = ''
+    spans: list[Span] = []
+    suffix, end, whole = '', None, node
     while isinstance(node, nodes.Attribute) or (
             isinstance(node, nodes.Index) and not isinstance(node.base, nodes.Name)):
+        end = end or node.span.end
         if isinstance(node, nodes.Index):
             indices = [resolver.integer(item, 'an index', least=0) for item in node.items]
             suffix = ''.join(f'_{i}' for i in indices) + suffix
         else:
             names.append(node.name + suffix)
-            suffix = ''
+            spans.append(Span(node.span.end - len(node.name), end))
+            suffix, end = '', None
         node = node.base
     if suffix:
-        raise mistake('G108', 'this is not something to call', node.span)
-    return node, tuple(reversed(names))
+        raise mistake('G108', 'this is not something to call', whole.span, reason='this has no name',
+                      help='a path is a model and parts of it, such as `net.encoder.conv[1]`')
+    return node, tuple(reversed(names)), tuple(reversed(spans))
 
 
-def find(content: Content, path: tuple[str, ...], span: Span, name: str) -> tuple[tuple[str, ...], Content]:
+def find(content: Content, path: tuple[str, ...], spans: Sequence[Span], name: str
+         ) -> tuple[tuple[str, ...], Content]:
     """Finds a part of a model.
 
     Args:
         content: What the model is made of.
         path: Names of parts.
-        span: For messages.
+        spans: Their places, for messages.
         name (str): What the model is called.
 
     Returns:
@@ -55,25 +60,34 @@ def find(content: Content, path: tuple[str, ...], span: Span, name: str) -> tupl
         Mistake: If there is no such part.
     """
     found: list[str] = []
-    for step in path:
+    for position, step in enumerate(path):
         if isinstance(content, ChainType):
             parts = {part.name: part.content for part in content.parts}
             if step not in parts and len(parts) == 1 and _is_imported(*parts.values()):
                 found.append(next(iter(parts)))
                 content = None
             elif step not in parts:
-                listing = 'its parts are ' + ', '.join(f'`{p}`' for p in parts) if parts else 'it has no parts'
-                raise mistake('G316', f'`{name}` has no part `{step}`', span,
-                              help=catalog.suggestion(step, parts) or listing)
+                raise _no_part('.'.join([name, *found]), step, parts, spans[position])
             else:
                 content = parts[step]
         elif content is not None and not _is_imported(content):
-            raise mistake('G316', f'`{".".join([name, *found])}` is a link, and its parts have no names here', span,
+            what = 'an array' if isinstance(content, Weight) else 'a link'
+            raise mistake('G316', f'`{".".join([name, *found])}` is {what}, and its parts have no names here',
+                          spans[position], reason='no part can be named', places=(Place(content.span, 'made here'),),
                           help='parts are the layers, links and blocks of a body')
         else:
             content = None
         found.append(step)
     return tuple(found), content
+
+
+def _no_part(whole: str, step: str, parts: Mapping[str, Content], span: Span) -> Mistake:
+    details = unknown(step, span, {part: content.span for part, content in parts.items()},
+                      'its parts are ' + ', '.join(f'`{p}`' for p in parts) if parts else 'it has no parts',
+                      done='made')
+    if span.end - span.start != len(step):      # a member of a family is not written like its attribute
+        details.pop('edits', None)
+    return mistake('G316', f'`{whole}` has no part `{step}`', span, reason='no such part', **details)
 
 
 def _is_imported(content: Content) -> bool:
@@ -101,15 +115,6 @@ def unfrozen(content: Content) -> Iterator[tuple[str, ...]]:
                 yield (part.name, *path)
 
 
-def listed(models: Names) -> str:
-    """Returns a help that lists the models of a file."""
-    names = models.bases()
-    if not names:
-        return 'this file has no models'
-    return f'the models are {listing([f"`{name}`" for name in names])}' if len(names) > 1 else \
-        f'the only model is `{names[0]}`'
-
-
 def links(content: Content) -> Iterator[Construct]:
     """Yields the links of a chain, those of the chains within it included; a link yields itself."""
     if isinstance(content, (ChainType, Construct)):
@@ -123,31 +128,31 @@ def units(node: nodes.Expression, resolver: Expressions, chains: Mapping[Key, Ch
     Raises:
         Mistake: If there is no such model or part.
     """
-    base, path = split(node, resolver)
+    base, path, spans = split(node, resolver)
     name = base.base if isinstance(base, nodes.Index) else base
     models = resolver.scope.models
     if not isinstance(name, nodes.Name) or name.name not in models:
-        called = name.name if isinstance(name, nodes.Name) else ''
+        if not isinstance(name, nodes.Name):
+            raise mistake('G408', f'only models and their parts are {what}', node.span, reason='this is none',
+                          help=listed(models.bases(), 'this file has no models'))
         values = resolver.scope.values
-        bound = values.spans[values.members(called)[0]] if called in values and values.members(called) else None
-        close = catalog.closest(called, models.bases())
-        raise mistake('G408', f'only models and their parts are {what}', name.span,
-                      reason=f'`{called}` is a value, which has no parameters' if bound is not None else
-                      f'there is no model `{called}`' if called else '',
-                      places=(Place(bound, 'bound here'),) if bound is not None else (),
-                      help=f'did you mean `{close}`?' if close else listed(models),
-                      edits=(Edit(name.span, close),) if close else ())
+        members = values.members(name.name) if name.name in values else ()
+        raise mistake('G408', f'only models and their parts are {what}', name.span, **{
+            'reason': f'`{name.name}` is a value, which has no parameters' if members else
+            f'there is no model `{name.name}`',
+            'places': tuple(Place(values.spans[member], 'bound here') for member in members[:1]),
+            **unknown(name.name, name.span, models.bases(), listed(models.bases(), 'this file has no models'))})
     found = resolver.select(models, base, name.name)
     keys = [found] if isinstance(found, Key) else found
     if not path:
         return [Unit(key) for key in keys]
-    return [_unit(key, chains[key], path, node.span, what) for key in keys if key in chains]
+    return [_unit(key, chains[key], path, spans, what) for key in keys if key in chains]
 
 
-def _unit(model: Key, chain: ChainType, path: tuple[str, ...], span: Span, what: str) -> Unit:
-    found, content = find(chain, path, span, str(model))
+def _unit(model: Key, chain: ChainType, path: tuple[str, ...], spans: Sequence[Span], what: str) -> Unit:
+    found, content = find(chain, path, spans, str(model))
     if content is None:
-        raise mistake('G316', f'a part of an imported link cannot be {what} alone', span,
+        raise mistake('G316', f'a part of an imported link cannot be {what} alone', spans[-1],
                       reason='what it is made of is not known before it is made',
                       help='take the whole link, or import its parts as links of their own')
     return Unit(model, found)
@@ -165,7 +170,7 @@ def _frozen_part(part: Part, path: tuple[str, ...]) -> Part:
     return replace(part, content=frozen(part.content, path))
 
 
-def check_loss(node: nodes.Expression, resolver: Expressions, losses: Collection[Key]) -> None:
+def check_loss(node: nodes.Expression, resolver: Expressions, losses: Mapping[Key, Span]) -> None:
     """Refuses the name of a loss, perhaps times a number, that is the name of nothing.
 
     Raises:
@@ -177,14 +182,18 @@ def check_loss(node: nodes.Expression, resolver: Expressions, losses: Collection
         base = part.base if isinstance(part, nodes.Index) else part
         if isinstance(base, nodes.Name) and base.name not in resolver.scope.value_names() and (
                 base.name not in RUNNING_NUMBERS):
-            raise no_such(base.span, 'loss', base.name, dict.fromkeys(loss.base for loss in losses))
+            raise no_such(base.span, 'loss', base.name, {loss.base: span for loss, span in losses.items()})
 
 
-def no_such(span: Span, what: str, name: str, names: Iterable[object]) -> Mistake:
-    """Makes the mistake of a name that nothing has."""
-    known = list(map(str, names))
-    close = catalog.closest(name, known)
-    there = f'there {"is" if len(known) == 1 else "are"} {listing([f"`{k}`" for k in known])}' if known else \
-        f'this file has no {what}s'
-    return mistake('G101', f'there is no {what} `{name}`', span, help=f'did you mean `{close}`?' if close else there,
-                   edits=(Edit(span, close),) if close and span.end - span.start == len(name) else ())
+def no_such(span: Span, what: str, name: str, names: Mapping[Any, Span]) -> Mistake:
+    """Makes the mistake of a name that nothing has.
+
+    Args:
+        span: Where the name stands.
+        what (str): Of what there is none.
+        name (str): The name.
+        names: What there is, with the place of each.
+    """
+    known = {str(key): place for key, place in names.items()}
+    return mistake('G101', f'there is no {what} `{name}`', span, **unknown(
+        name, span, known, listed(known, f'this file has no {what}s')))

@@ -3,11 +3,11 @@ from __future__ import annotations
 
 from typing import Any, Callable, Collection, Mapping, Sequence
 
-from graphdsl.semantics import catalog
 from graphdsl.semantics.computation import Key
 from graphdsl.semantics.graph import Loss, Metric
 from graphdsl.semantics.resolve import Resolver
 from graphdsl.semantics.scope import Names, allowed
+from graphdsl.semantics.suggestions import unknown
 from graphdsl.diagnostics import Diagnostic, Mistake, Place, Span, mistake
 from graphdsl.syntax import nodes
 
@@ -33,7 +33,8 @@ class Reports:
             try:
                 condition = None if statement.condition is None else resolver.number(statement.condition, 'a condition')
             except Mistake as error:
-                self._report(error.diagnostic)
+                for diagnostic in error.all():
+                    self._report(diagnostic)
                 condition = None
             if key in self._values.numbers:
                 self._report(Diagnostic('G218', f'the loss `{key}` is a number', span,
@@ -70,7 +71,8 @@ class Reports:
                 try:
                     keys = self._named(target, statement, resolver)
                 except Mistake as error:
-                    self._report(error.diagnostic)
+                    for diagnostic in error.all():
+                        self._report(diagnostic)
                     continue
                 for key in keys:
                     if key in found:
@@ -80,7 +82,8 @@ class Reports:
 
     def _warn_of_repeated(self, key: Key, span: Span, first: Span) -> None:
         self._report(Diagnostic('G153', f'`{key}` is reported already', span, severity='warning',
-                                places=(Place(first, 'named first here'),), help='remove one of the two'))
+                                reason='named again here', places=(Place(first, 'named first here'),),
+                                help='remove one of the two'))
 
     def _named(self, target: nodes.Target, statement: Any, resolver: Resolver) -> list[Key]:
         """Returns the values that a statement names: the one it binds, or those it lists."""
@@ -89,9 +92,9 @@ class Reports:
         base = target if isinstance(target, nodes.Name) else target.base
         if base.name not in self._values:
             if base.name in resolver.scope.numbers:
-                raise mistake('G107', f'`{base.name}` is a number, not a value of the run', target.span)
-            raise mistake('G101', f'there is no value `{allowed(base)}`', target.span,
-                          help=catalog.suggestion(base.name, self._values.bases())
-                          or 'give it an expression: `= ...`')
+                raise mistake('G107', f'`{base.name}` is a number, not a value of the run', target.span,
+                              reason='it is known while compiling', help='give a value a name: `metric NAME = ...`')
+            raise mistake('G101', f'there is no value `{allowed(base)}`', base.span, **unknown(
+                base.name, base.span, self._values.bases(), 'give it an expression: `= ...`'))
         found = resolver.select(self._values, target, base.name)
         return [found] if isinstance(found, Key) else found

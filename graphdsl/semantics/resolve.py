@@ -4,15 +4,18 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Any, Callable, Mapping, Optional, Union
 
-from graphdsl.semantics import builtins, catalog, numbers, paths
-from graphdsl.semantics.constructs import Constructs, counted, needs_python
+from graphdsl.semantics import absent, builtins, calls, catalog, numbers, paths
+from graphdsl.semantics.calls import Given, Signature
+from graphdsl.semantics.constructs import Constructs, needs_python
 from graphdsl.semantics.expressions import is_known, literal, plain
 from graphdsl.semantics.parts import Parts
+from graphdsl.semantics.scope import MODES
+from graphdsl.semantics.suggestions import unknown
 from graphdsl.semantics.types import array_type
 from graphdsl.semantics.computation import (
     Apply, Arithmetic, Builtin, Callee, ChainType, Comparison, Conditional, Construct, Expression, Function, Imported,
     Key, Literal, ModelName, NumberFunction, PartName, Previous, Reference, Sequence, Subscript, Weight, is_number)
-from graphdsl.diagnostics import Mistake, Span, mistake
+from graphdsl.diagnostics import Mistake, Place, Span, mistake
 from graphdsl.syntax import nodes
 
 _ARRAYS = (Reference, Apply, Subscript, Arithmetic, Comparison, Conditional)
@@ -53,7 +56,7 @@ class Resolver(Constructs):
             return self._call(node.function, node.span, inputs, node, is_stage=True)
         if isinstance(node, (nodes.Name, nodes.Index, nodes.Attribute)):
             return self._call(node, node.span, inputs, None, is_stage=True)
-        raise mistake('G108', 'a stage must be something to call', node.span,
+        raise mistake('G108', 'a stage must be something to call', node.span, reason='this is none',
                       help='between arrows stand models, layers, links, blocks and functions')
 
     def _call(self, function: nodes.Expression, span: Span, inputs: tuple[Expression, ...],
@@ -70,13 +73,13 @@ class Resolver(Constructs):
             return self._model_call(function, span, inputs, call)
         base = function.base if isinstance(function, nodes.Index) else function
         if not isinstance(base, nodes.Name):
-            raise mistake('G108', 'this is not something to call', function.span)
+            raise mistake('G108', 'this is not something to call', function.span, reason='a name is wanted',
+                          help='call a model, a block or a function by its name')
         name = base.name
         if name in self.scope.models:
             return self._model_call(function, span, inputs, call)
         if isinstance(function, nodes.Index):
-            raise mistake('G108', f'there is no family of {self.scope.models.kind}s `{name}`', function.span,
-                          help=catalog.suggestion(name, self.scope.models.bases()))
+            raise absent.no_family(self.scope, base, function)
         if name in self.scope.blocks:
             return self._block_call(self.scope.blocks[name], span, inputs, call, is_stage)
         if name in self.scope.imported:
@@ -89,13 +92,10 @@ class Resolver(Constructs):
 
     def _model_call(self, function: nodes.Expression, span: Span, inputs: Arguments, call: Optional[nodes.Call],
                     mode: str = '') -> Expression:
-        node, path = paths.split(function, self)
+        node, path, spans = paths.split(function, self)
         base = node.base if isinstance(node, nodes.Index) else node
         if not isinstance(base, nodes.Name) or base.name not in self.scope.models:
-            what = self.scope.models.kind
-            raise mistake('G108', f'this is no {what}, and no part of one', function.span,
-                          help=catalog.suggestion(base.name, self.scope.models.bases())
-                          if isinstance(base, nodes.Name) else '')
+            raise absent.no_model(self.scope, base, function, mode)
         key = self.select(self.scope.models, node, base.name)
         if not isinstance(key, Key):
             raise mistake('G108', f'a list of {self.scope.models.kind}s cannot be called', function.span,
@@ -103,17 +103,20 @@ class Resolver(Constructs):
         arguments, keywords = self.arguments(call)
         part = None if self.parts is None else self.parts.declared[key]
         whole = self.chains.get(key) if self.parts is None else self.parts.content(part)
-        path, content = paths.find(whole, path, function.span, str(key))
+        path, content = paths.find(whole, path, spans, str(key))
         if isinstance(content, Weight):
-            raise mistake('G108', 'this is an array, not something to call', function.span)
+            raise mistake('G108', 'this is an array, not something to call', function.span,
+                          reason='a weight of the body', help='compute with it in an expression')
         callee = ModelName(key, path, mode) if self.parts is None else PartName(part, path, mode)
-        return self._apply(callee, '.'.join([str(key), *path]), content, span, inputs + arguments, keywords)
+        return self._apply(callee, '.'.join([str(key), *path]), content, span, inputs + arguments, keywords, call,
+                           self.scope.models.spans.get(key))
 
     def _mode_call(self, node: nodes.Call, span: Span, inputs: Arguments, call: Optional[nodes.Call]) -> Expression:
         """Calls a model as `eval(m)` or `quiet(m)`."""
         mode = _mode(node)
         if len(node.arguments) != 1 or node.keywords:
-            raise mistake('G306', f'`{mode}` takes one model', node.span, help=f'write `x -> {mode}(m) -> y`')
+            raise mistake('G306', f'`{mode}` takes one model', node.span, reason='and nothing else',
+                          help=f'write `x -> {mode}(m) -> y`')
         return self._model_call(node.arguments[0], span, inputs, call, mode)
 
     def _block_call(self, block: nodes.Block, span: Span, inputs: Arguments, call: Optional[nodes.Call],
@@ -121,56 +124,58 @@ class Resolver(Constructs):
         name = block.name.name
         if block.parameters and not is_stage:
             raise mistake('G309', f'the block `{name}` needs hyper-parameters', span,
+                          reason='what stands here in brackets would be its inputs',
+                          places=(Place(block.name.span, 'declared here'),),
                           help=f'use it as a stage: `x -> {name}(...) -> y`')
         chain = self.block_chain(block, call if block.parameters else None, span)
         arguments, keywords = ((), ()) if block.parameters else self.arguments(call)
         if chain.parts and self.parts is None:
             raise self._link_outside(name, span)
         callee = PartName(self.parts.add(name, chain)) if chain.parts else chain
-        return self._apply(callee, name, chain, span, inputs + arguments, keywords)
+        return self._apply(callee, name, chain, span, inputs + arguments, keywords, None if block.parameters else call,
+                           block.name.span)
 
     def block_chain(self, block: nodes.Block, call: Optional[nodes.Call], span: Span) -> ChainType:
         """Builds a block with the hyper-parameters that a call of it gives."""
         return self.build_block(block, self.hyperparameters(block, call, span), span)
 
     def _apply(self, callee: Callee, name: str, content: Union[Construct, ChainType, None], span: Span,
-               arguments: Arguments, keywords: Keywords) -> Apply:
-        """Calls a model, part or block: the inputs of a chain come to stand in their order."""
+               arguments: Arguments, keywords: Keywords, call: Optional[nodes.Call] = None,
+               declared: Optional[Span] = None) -> Apply:
+        """Calls a model, part or block: the inputs of a chain come to stand in their order.
+
+        Args:
+            callee: What is called.
+            name (str): What the file calls it.
+            content: What it is made of, None where that is not known.
+            span: Of the call.
+            arguments: Those of the stage before come first.
+            keywords: The others.
+            call: The call as it stands in the file.
+            declared: Where what is called is declared.
+        """
+        names = [keyword for keyword, _ in keywords]
+        count = _count(arguments)
+        places = () if declared is None else (Place(declared, 'declared here'),)
         if isinstance(content, ChainType):
-            arguments, keywords = self._in_order(name, content.inputs, span, arguments, keywords), ()
+            given = Given(span, len(content.inputs) - len(names) if count is None else count, names, call)
+            calls.fit(Signature(name, content.inputs, content.inputs), given, 'G304', 'input', absent.hiding(name),
+                      places)
+            named = dict(keywords)
+            arguments, keywords = arguments + tuple(named[i] for i in content.inputs if i in named), ()
         elif isinstance(content, Construct):
             link = self.scope.imported[content.name] if not content.module else \
                 catalog.members('links')[content.name]
-            count = _count(arguments)
-            if count is not None and hasattr(link, 'forward'):
-                problem = catalog.call_problem(link.forward, count + 1, [k for k, _ in keywords], name)
-                if problem is not None:
-                    raise mistake('G304', problem[0], span, help=problem[1].replace('`self`, ', ''))
+            if hasattr(link, 'forward'):
+                calls.check(link.forward, Given(span, count, names, call), name, 'G304', is_method=True,
+                            argument='input', places=places)
         for argument in arguments:
             if isinstance(argument, Literal) and numbers.kind(argument.value) not in ('an integer', 'a number'):
                 raise mistake('G308', f'`{name}` takes an array here, and gets {numbers.kind(argument.value)}',
-                              argument.span)
+                              argument.span, reason=f'this is {numbers.kind(argument.value)}',
+                              help='settings of a model are given where it is declared, or are params')
             self._check_array(f'`{name}`', argument)
         return Apply(span, callee, arguments, keywords)
-
-    def _in_order(self, name: str, inputs: tuple[str, ...], span: Span, arguments: Arguments, keywords: Keywords
-                  ) -> Arguments:
-        named = dict(keywords)
-        listing = f'its inputs are {", ".join(f"`{i}`" for i in inputs)}' if inputs else 'it has no inputs'
-        unknown = next((k for k in named if k not in inputs), None)
-        if unknown is not None:
-            raise mistake('G304', f'`{name}` has no input `{unknown}`', span,
-                          help=catalog.suggestion(unknown, inputs) or listing)
-        given = _count(arguments)
-        count = len(inputs) if given is None else given + len(named)
-        if count != len(inputs):
-            raise mistake('G304', f'`{name}` takes {counted(len(inputs), "input")}, and gets {count}', span,
-                          help=listing)
-        rest = inputs[len(inputs) - len(named):]
-        twice = next((k for k in named if k not in rest), None)
-        if twice is not None:
-            raise mistake('G304', f'`{name}` gets its input `{twice}` twice', span, help=listing)
-        return arguments + tuple(named[k] for k in rest)
 
     def content(self, node: nodes.Expression) -> Union[Construct, ChainType]:
         """Resolves what a layer is made of: a link, or a block with links."""
@@ -185,15 +190,19 @@ class Resolver(Constructs):
                 return self.construct('links', base, node.span, call)
             elif base.name[0].isupper() and base.name not in self.scope.imported:
                 return self.construct('links', base, node.span, call)
-        raise mistake('G108', 'a layer is a link or a block with links', node.span,
+            known = [*catalog.members('links'), *self.scope.blocks, *self.scope.imported]
+            if not any(base.name in n for n in (self.scope.blocks, self.scope.imported, catalog.members('functions'))):
+                raise mistake('G106', f'there is no link or block `{base.name}`', base.span,
+                              **unknown(base.name, base.span, known, 'links are the classes of chainer.links'))
+        raise mistake('G108', 'a layer is a link or a block with links', node.span, reason='this has no parameters',
                       help='functions need no layer; call them where they are used')
 
     def weight(self, statement: nodes.Weight, key: Key) -> Weight:
         """Resolves a trainable array of a body."""
         dtype, shape = array_type(statement.type, self)
         if not dtype.startswith('float'):
-            raise mistake('G504', 'a weight is made of floats', statement.type.span,
-                          help='only floats have gradients')
+            raise mistake('G504', 'a weight is made of floats', statement.type.dtype.span,
+                          reason='only floats have gradients', help='write `float32`')
         node = statement.initializer
         if isinstance(node, nodes.Call) and isinstance(node.function, nodes.Name):
             initializer = self.construct('initializers', node.function, node.span, node)
@@ -201,6 +210,7 @@ class Resolver(Constructs):
             value = self.constant(node, 'an initial value')
             if isinstance(value, bool) or not isinstance(value, (int, float)):
                 raise mistake('G203', 'a weight begins with a number or an initializer', node.span,
+                              reason=f'this is {numbers.kind(value)}',
                               help='such as `0.0` or `Normal(0.02)`')
             initializer = Construct(node.span, 'initializers', 'Constant', (Literal(node.span, value),), ())
         return Weight(statement.span, key, dtype, shape, initializer)
@@ -215,9 +225,8 @@ class Resolver(Constructs):
                 raise self._class_as_value(base.name, span)
             return self._link(self.construct('links', base, span, call), inputs)
         arguments, keywords = self.arguments(call)
-        given = _count(inputs + arguments)
-        if given is not None:
-            self.check_call(thing, span, given, [k for k, _ in keywords])
+        given = Given(span, _count(inputs + arguments), [k for k, _ in keywords], call)
+        calls.check(thing, given, base.name)
         return Apply(span, Imported(base.name), inputs + arguments, keywords)
 
     def _class_call(self, base: nodes.Name, span: Span, inputs: Arguments, call: Optional[nodes.Call],
@@ -225,13 +234,14 @@ class Resolver(Constructs):
         name = base.name
         if name in catalog.members('initializers') and name not in catalog.members('links'):
             raise mistake('G305', f'the initializer `{name}` is not a value', span,
+                          reason='it makes the first values of a parameter',
                           help=f'it stands among the arguments of a link: `Linear(10, initialW={name}(...))`')
         if not is_stage and name in catalog.members('links'):
             raise self._class_as_value(name, span)
         return self._link(self.construct('links', base, span, call), inputs)
 
     def _class_as_value(self, name: str, span: Span) -> Mistake:
-        return mistake('G305', f'the link `{name}` is not a value', span,
+        return mistake('G305', f'the link `{name}` is not a value', span, reason='it has parameters to own',
                        help='declare it as a model or a layer, and call that')
 
     def _link(self, construct: Construct, inputs: Arguments) -> Expression:
@@ -252,9 +262,10 @@ class Resolver(Constructs):
         arguments, keywords = self.arguments(call)
         everything = inputs + arguments
         if name in builtins.SIGNATURES:
-            return builtins.apply(name, span, everything, keywords, self.scope)
-        if name in builtins.MODES:
-            raise mistake('G306', f'`{name}` takes a model', span, help=f'write `x -> {name}(m) -> y`')
+            return builtins.apply(name, span, everything, keywords, self.scope, call)
+        if name in MODES:
+            raise mistake('G306', f'`{name}` takes a model', span, reason='to run it in another mode',
+                          help=f'write `x -> {name}(m) -> y`')
         if name in numbers.FUNCTIONS and not keywords:
             if is_known(*everything):
                 return literal(span, numbers.call(name, tuple(map(plain, everything)), span, self.limits))
@@ -268,17 +279,18 @@ class Resolver(Constructs):
         if name in ('sum', 'mean') and not keywords and [type(argument) for argument in everything] == [Sequence]:
             return self._sum(span, everything[0].items, name == 'mean')
         if name not in catalog.members('functions'):
-            raise self._unknown_function(base)
+            raise absent.no_function(self.scope, base)
         if catalog.needs_python(name):
             raise needs_python(base)
         if name in catalog.REDUCTIONS and len(everything) > 1:
             raise mistake('G308', f'the second argument of `{name}` is an axis', everything[1].span,
+                          reason='a number here would be one',
                           help=f'write `{name}(v, axis=...)`' + (
                               f', or `{name}imum(a, b)` for the larger or smaller of two' if name in ('max', 'min')
                               else ''))
         count = _count(everything)
-        if count is not None:
-            self._check_function(name, span, count, [k for k, _ in keywords], everything)
+        several = next((a.count for a in everything if isinstance(a, Previous) and a.several), None)
+        calls.check(catalog.members('functions')[name], Given(span, count, [k for k, _ in keywords], call, several))
         self._check_arrays(name, span, everything, keywords)
         if name == 'split_axis' and self._function_results(name, everything, keywords) == 1:
             keywords += (('force_tuple', Literal(span, False)),) if 'force_tuple' not in dict(keywords) else ()
@@ -290,15 +302,6 @@ class Resolver(Constructs):
             return arguments
         return tuple(replace(a, items=tuple(map(self.as_read, a.items))) if isinstance(a, Sequence) else
                      self.as_read(a) for a in arguments)
-
-    def _check_function(self, name: str, span: Span, count: int, names: list[str], arguments: Arguments) -> None:
-        problem = catalog.call_problem(catalog.members('functions')[name], count, names)
-        if problem is None:
-            return
-        message, help = problem
-        several = next((a.count for a in arguments if isinstance(a, Previous) and a.several), None)
-        raise mistake('G306', message, span, help=help if several is None else
-                      f'its first {several} arguments are the results of the stage before; name them first')
 
     def _check_arrays(self, name: str, span: Span, arguments: Arguments, keywords: Keywords) -> None:
         """Refuses numbers and lists where a function wants an array."""
@@ -314,13 +317,14 @@ class Resolver(Constructs):
         """Refuses a list of arrays, or several results, where one array is wanted."""
         if isinstance(argument, Sequence) and any(isinstance(i, _ARRAYS) and not is_number(i) for i in argument.items):
             raise mistake('G308', f'{name} takes an array here, and gets a {argument.kind}', argument.span,
+                          reason=f'this is a {argument.kind} of arrays',
                           help='add the values of a list with `sum(...)`, join them with `concat(...)`')
         self.one_result(argument)
 
     def one_result(self, expression: Expression) -> None:
         if not isinstance(expression, Previous) and self.gives_several(expression):
             raise mistake('G303', 'this gives several results, and one is wanted here', expression.span,
-                          help='give each a name of its own first: `... -> a, b`')
+                          reason='which one is meant?', help='give each a name of its own first: `... -> a, b`')
 
     def _sum(self, span: Span, items: tuple[Expression, ...], mean: bool) -> Expression:
         """Adds the values of a list, nested no deeper for many: arrays by one function, and numbers by another."""
@@ -338,18 +342,6 @@ class Resolver(Constructs):
             total = Arithmetic(span, '+', (total, number))
         return Arithmetic(span, '/', (total, Literal(span, len(items)))) if mean else total
 
-    def _unknown_function(self, base: nodes.Name) -> Mistake:
-        name = base.name
-        if name in self.scope.outer:
-            return mistake('G108', f'`{name}` is a model, and the body of another cannot call it', base.span,
-                           help='call both where values flow, or make it a `block`')
-        if name in self.scope.values or name in self.scope.numbers:
-            return mistake('G108', f'`{name}` is a value, not something to call', base.span)
-        known = [*self.scope.callable_names(), *catalog.members('functions'), *catalog.members('links')]
-        return mistake('G106', f'there is no model, block or function `{name}`', base.span,
-                       help=catalog.suggestion(name, known)
-                       or 'functions are those of chainer.functions, each by its own name')
-
     # Results
 
     def result_count(self, stage: Expression) -> Optional[int]:
@@ -362,9 +354,9 @@ class Resolver(Constructs):
         if isinstance(callee, (Builtin, NumberFunction)):
             return 1
         if isinstance(callee, ModelName):
-            _, content = paths.find(self.chains.get(callee.key), callee.path, stage.span, '')
+            _, content = paths.find(self.chains.get(callee.key), callee.path, (), '')
         elif isinstance(callee, PartName):
-            _, content = paths.find(self.parts.content(callee.name), callee.path, stage.span, '')
+            _, content = paths.find(self.parts.content(callee.name), callee.path, (), '')
         else:
             content = callee
         if isinstance(content, Construct) and content.module:
@@ -384,7 +376,7 @@ class Resolver(Constructs):
 def _mode(node: Optional[nodes.Expression]) -> str:
     """Returns ``'eval'`` or ``'quiet'`` for a call of these."""
     is_mode = isinstance(node, nodes.Call) and isinstance(node.function, nodes.Name) \
-        and node.function.name in builtins.MODES
+        and node.function.name in MODES
     return node.function.name if is_mode else ''
 
 

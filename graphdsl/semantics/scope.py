@@ -6,12 +6,16 @@ from typing import Any, Collection, Iterable, Mapping, Optional, Union
 
 from graphdsl.semantics import wording
 from graphdsl.semantics.computation import Key
+from graphdsl.semantics.suggestions import MANY
 from graphdsl.semantics.work import Work
 from graphdsl.diagnostics import Diagnostic, Mistake, Place, Span, mistake
 from graphdsl.syntax import nodes
 
 
 RUNNING_NUMBERS = ('batch_size', 'iteration', 'epoch', 'progress')
+
+#: Run a model in another mode: `eval(m)`, `quiet(m)`.
+MODES = ('eval', 'quiet')
 
 
 @dataclass(frozen=True)
@@ -28,10 +32,11 @@ def allowed(name: nodes.Name) -> str:
         Mistake: If nothing can have this name.
     """
     if name.name.startswith('__'):
-        raise mistake('G109', f'`{name.name}` cannot be a name', name.span,
-                      help='names that start with two underscores are Python\'s own')
+        raise mistake('G109', f'`{name.name}` cannot be a name', name.span, reason='it starts with two underscores',
+                      help='these are Python\'s own; choose another name')
     if name.name == '_':
-        raise mistake('G109', '`_` discards a result, and names nothing', name.span, help='choose a name')
+        raise mistake('G109', '`_` discards a result, and names nothing', name.span, reason='a name is wanted',
+                      help='choose a name')
     return name.name
 
 
@@ -101,6 +106,8 @@ class Names:
         if self.kind == 'value' and name in RUNNING_NUMBERS:
             raise mistake('G109', f'`{name}` has a meaning of its own', span,
                           reason='a number of the running step', help='choose another name')
+        if self.kind in ('model', 'layer'):
+            refuse_mode(name, span)
 
     def span_of_number(self, name: str) -> Optional[Span]:
         """Returns where a param or loop variable is bound."""
@@ -109,6 +116,9 @@ class Names:
     def bind_empty(self, base: str) -> None:
         """Makes a family that has no members as long as none is bound: its loop has no turns."""
         self._members.setdefault(base, [])
+
+    def __len__(self) -> int:
+        return len(self._members)
 
     def __contains__(self, base: str) -> bool:
         return base in self._members
@@ -122,8 +132,9 @@ class Names:
             self._sorted[base] = sorted(self._members[base])
         return self._sorted[base]
 
-    def bases(self) -> list[str]:
-        return list(self._members)
+    def bases(self) -> dict[str, Optional[Span]]:
+        """Returns all names, those of families without indices, with the place where each is first bound."""
+        return {base: self.spans[keys[0]] if keys else None for base, keys in self._members.items()}
 
     def select(self, node: nodes.Expression, base: str, indices: Optional[tuple[Any, ...]]
                ) -> Union[Key, list[Key]]:
@@ -150,7 +161,8 @@ class Names:
         if not self.is_family(base):
             raise mistake('G105', f'`{base}` is no family', node.span,
                           reason='it is a single one, without brackets',
-                          places=(Place(self.spans[members[0]], 'bound here'),))
+                          places=(Place(self.spans[members[0]], 'bound here'),),
+                          help=f'write `{base}` without brackets, or bind `{base}[...]`')
         if all(isinstance(index, int) for index in indices):
             key = Key(base, indices)
             if key not in self.spans:
@@ -161,7 +173,8 @@ class Names:
         if len(indices) != len(members[0].index):
             count = len(members[0].index)
             raise mistake('G105', f'`{base}` has {count} {"index" if count == 1 else "indices"}', node.span,
-                          reason=_there_are(members))
+                          reason=_there_are(members), places=(Place(self.spans[members[0]], 'bound here'),),
+                          help='give as many indices as it is bound with')
         return self._selection(node, members, indices)
 
     def _selection(self, node: nodes.Expression, members: list[Key], indices: tuple[Any, ...]) -> list[Key]:
@@ -177,7 +190,15 @@ class Names:
 
     def _absent(self, node: nodes.Expression, key: Key, members: list[Key]) -> Mistake:
         return mistake('G105', f'there is no `{key}`', node.span, reason=_there_are(members),
-                       places=(Place(self.spans[members[0]], 'bound here'),) if members else ())
+                       places=(Place(self.spans[members[0]], 'bound here'),) if members else (),
+                       help='take one of these, or bind this one too')
+
+
+def refuse_mode(name: str, span: Span) -> None:
+    """Refuses to call something by a name that nothing could call it by."""
+    if name in MODES:
+        raise mistake('G109', f'`{name}` has a meaning of its own', span,
+                      reason=f'`{name}(m)` runs a model in another mode', help='choose another name')
 
 
 def bound_twice(name: str, span: Span, first: Optional[Span]) -> Mistake:
@@ -188,6 +209,10 @@ def bound_twice(name: str, span: Span, first: Optional[Span]) -> Mistake:
         span: Where it is bound.
         first: Where else it is bound, if that is in the file.
     """
+    if first == span:
+        return mistake('G102', f'`{name}` is bound anew in each turn of a loop', span,
+                       reason='every name is bound once',
+                       help=f'make it a family, such as `{name.split("[")[0]}[i]`, or put it outside of the loop')
     if first is not None and span.start < first.start:
         span, first = first, span
     return mistake('G102', f'`{name}` is bound twice', span, reason='bound again here',
@@ -211,6 +236,7 @@ class Scope:
         models: Models of the graph, or layers of the body.
         blocks: Blocks of the graph by name.
         imported: Imported objects by name; None for one that nothing was bound to.
+        declared: Where blocks and imports are declared.
         outer: Models that a body cannot call, since it stands within one.
         later: Params of later lines, which the default of a param cannot use, and where they are.
         in_body: Whether this is the body of a model or block.
@@ -224,6 +250,7 @@ class Scope:
     models: Names
     blocks: Mapping[str, nodes.Block] = field(default_factory=dict)
     imported: Mapping[str, Any] = field(default_factory=dict)
+    declared: Mapping[str, Span] = field(default_factory=dict)
     outer: Collection[str] = ()
     later: Mapping[str, Span] = field(default_factory=dict)
     in_body: bool = False
@@ -234,8 +261,18 @@ class Scope:
     def with_numbers(self, numbers: Mapping[str, Any]) -> Scope:
         return replace(self, numbers=numbers)
 
-    def value_names(self) -> list[str]:
-        return [*self.numbers, *self.values.bases()]
+    def value_names(self) -> dict[str, Optional[Span]]:
+        """Returns the names that values have here, with the place where each is bound; nothing if there are many."""
+        if len(self.numbers) + len(self.values) > MANY:
+            return {}
+        numbers = {name: self.values.span_of_number(name) for name in self.numbers}
+        return {**numbers, **dict.fromkeys(sorted(self.values.expected)), **self.values.bases()}
 
-    def callable_names(self) -> list[str]:
-        return [*self.models.bases(), *self.blocks, *self.imported]
+    def callable_names(self) -> dict[str, Optional[Span]]:
+        """Returns the names of what can be called here, but for what is Chainer's, with the place of each; or nothing.
+
+        A file with very many names may have as many mistakes.
+        """
+        if len(self.declared) + len(self.models) > MANY:
+            return {}
+        return {**self.declared, **self.models.bases()}

@@ -4,10 +4,10 @@ from __future__ import annotations
 from dataclasses import fields, replace
 from typing import Any, Collection, Mapping
 
-from graphdsl.semantics import catalog
 from graphdsl.semantics.computation import Expression, Key
 from graphdsl.semantics.graph import Interval, Stall, Stream, Train
 from graphdsl.semantics.resolve import Resolver
+from graphdsl.semantics.suggestions import unknown
 from graphdsl.semantics.unroll import Report, unroll
 from graphdsl.diagnostics import Mistake, Place, Span, mistake
 from graphdsl.syntax import nodes
@@ -35,11 +35,13 @@ def check_train(train: nodes.Train, resolver: Resolver, directions: Mapping[Key,
             if field in seen:
                 raise mistake('G602', 'this is set twice', statement.span, reason='again here',
                               places=(Place(seen[field], 'first here'),),
-                              help='a run has one length: epochs or iterations' if field == 'length' else '')
+                              help='a run has one length: epochs or iterations' if field == 'length'
+                              else 'remove one of the two')
             seen[field] = statement.span
             settings = replace(settings, **{field: value})
         except Mistake as error:
-            report(error.diagnostic)
+            for diagnostic in error.all():
+                report(diagnostic)
     return settings
 
 
@@ -108,13 +110,14 @@ def _stall(statement: nodes.StopStalls, resolver: Resolver, directions: Mapping[
         prefix, quantity = f'{quantity.left.name}/', quantity.right
     if not isinstance(quantity, (nodes.Name, nodes.Index)) or \
             (isinstance(quantity, nodes.Index) and not isinstance(quantity.base, nodes.Name)):
-        raise mistake('G603', 'only a loss or metric can stall', quantity.span,
+        raise mistake('G603', 'only a loss or metric can stall', quantity.span, reason='this is an expression',
                       help='name one, or its value on test data: `validation/NAME`')
     key = resolver.key(quantity)
     if key not in directions:
-        raise mistake('G603', f'`{key}` is no loss or metric', quantity.span,
-                      help=catalog.suggestion(str(key), map(str, directions))
-                      or 'name one, or its value on test data: `validation/NAME`')
+        values = resolver.scope.values.spans
+        raise mistake('G603', f'`{key}` is no loss or metric', quantity.span, reason='nothing is reported by this name',
+                      **unknown(str(key), quantity.span, {str(k): values.get(k) for k in directions},
+                                'name one, or its value on test data: `validation/NAME`'))
     patience = resolver.integer(statement.evaluations, 'the patience', least=1)
     return Stall(f'{prefix}{key}', directions[key], patience)
 
@@ -132,4 +135,5 @@ def _check_prefix(prefix: nodes.Name, streams: Collection[Stream]) -> None:
         raise mistake('G603', f'nothing is reported as `{prefix.name}/...`', prefix.span,
                       reason='there are ' + ', '.join(f'`{r}/...`' for r in sorted(reported)) if reported
                       else 'no data block has more than `train`',
-                      help='`test` in a data block is reported as `validation/NAME`')
+                      **unknown(prefix.name, prefix.span, reported,
+                                '`test` in a data block is reported as `validation/NAME`'))

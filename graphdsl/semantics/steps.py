@@ -65,7 +65,8 @@ class Updates:
         try:
             return action(*arguments)
         except Mistake as error:
-            self.report(error.diagnostic)
+            for diagnostic in error.all():
+                self.report(diagnostic)
         return None
 
     def _named(self, path: nodes.Expression, resolver: Resolver) -> list[Key]:
@@ -191,5 +192,5 @@ def _count(statement: nodes.Step, resolver: Resolver) -> Expression:
             count.value < 1 and statement.kind != 'repeat')):
         least = '' if statement.kind == 'repeat' else ', at least 1'
         raise mistake('G204', f'the number of `{statement.kind}` must be an integer{least}', statement.count.span,
-                      reason=f'this is {shown(count.value)}')
+                      reason=f'this is {shown(count.value)}', help='write how many times, such as `5`')
     return count

@@ -4,13 +4,12 @@ from __future__ import annotations
 import math
 from typing import Optional
 
-from graphdsl.semantics import catalog
 from graphdsl.semantics.builtins import DTYPES
 from graphdsl.semantics.expressions import Expressions
+from graphdsl.semantics.suggestions import listed, unknown
 from graphdsl.diagnostics import mistake
 from graphdsl.syntax import nodes
 
-_OTHERWISE = {'float': 'float32', 'double': 'float64', 'int': 'int32', 'long': 'int64'}
 _LARGEST_AXIS = 2 ** 31 - 1
 
 
@@ -33,15 +32,15 @@ def array_type(node: nodes.ArrayType, resolver: Expressions, is_ragged: bool = F
     """
     dtype = node.dtype.name
     if dtype not in DTYPES:
-        close = f'did you mean `{_OTHERWISE[dtype]}`?' if dtype in _OTHERWISE else catalog.suggestion(dtype, DTYPES)
         raise mistake('G504', f'there is no dtype `{dtype}`', node.dtype.span,
-                      help=close or 'there are ' + ', '.join(DTYPES))
+                      **unknown(dtype, node.dtype.span, DTYPES, listed(DTYPES, '')))
     if not is_ragged and any(size is None for size in node.shape):
-        raise mistake('G504', 'only axes of an input may be of any length', node.span, help='write a number for `?`')
+        raise mistake('G504', 'only axes of an input may be of any length', node.span, reason='it has an axis `?`',
+                      help='write a number for `?`')
     shape = tuple(None if size is None else resolver.integer(size, 'the size of an axis', least=1, most=_LARGEST_AXIS)
                   for size in node.shape)
     elements = math.prod(size for size in shape if size is not None)
     if elements > _LARGEST_AXIS:
         raise mistake('G204', f'an example has at most {_LARGEST_AXIS:,} elements', node.span,
-                      reason=f'this has {elements:,}')
+                      reason=f'this has {elements:,}', help='make its axes smaller')
     return dtype, shape

@@ -43,7 +43,8 @@ def unroll(braces: nodes.Braces, resolver: Resolver, report: Report) -> list[Tur
         try:
             inner = _inner(turn, resolver)
         except Mistake as error:
-            report(error.diagnostic)
+            for diagnostic in error.all():
+                report(diagnostic)
             continue
         if inner is None:
             turns.append(turn)

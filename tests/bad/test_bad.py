@@ -4,9 +4,13 @@ The first line of a program may say how it is run, `check FILE` otherwise. After
 what is said now, then run `pytest --accept`.
 """
 import re
+import shlex
 from pathlib import Path
 
 import pytest
+
+from graphdsl.diagnostics import Diagnostic, GraphError, Source
+from graphdsl.driver import translate
 
 BAD = Path(__file__).parent
 SOURCE = Path(__file__).parents[2] / 'graphdsl'
@@ -50,3 +54,40 @@ def test_the_underlined_text_is_in_the_file(path):
     transcript = path.with_suffix('.out').read_text(encoding='utf-8')
     for number, text in re.findall(r'^ *(\d+) \| (.*)$', transcript, re.MULTILINE):
         assert lines[int(number) - 1] == text
+
+
+def diagnosed(path: Path, text: str) -> tuple[Diagnostic, ...]:
+    """Returns what is wrong with a text that is compiled as the first line of its file says."""
+    match = _RUN_BY.match(text)
+    words = shlex.split(match[1]) if match else []
+    options = [(option, value) for option, value in zip(words, words[1:]) if option.startswith('--')]
+    params = dict(value.split('=', 1) for option, value in options if option == '--set')
+    modules = [value for option, value in options if option == '--allow-import']
+    try:
+        return translate(Source(text, path.name), params, folder=str(BAD), allow_imports=modules).warnings
+    except GraphError as error:
+        return error.diagnostics
+
+
+def with_edits(text: str, diagnostic: Diagnostic) -> str:
+    for edit in sorted(diagnostic.edits, key=lambda edit: -edit.span.start):
+        text = text[:edit.span.start] + edit.text + text[edit.span.end:]
+    return text
+
+
+@pytest.mark.parametrize('path', PROGRAMS, ids=lambda path: path.stem)
+def test_an_edit_mends_its_mistake(path):
+    """A change that is offered takes the mistake away, at that place and in all turns of its loop."""
+    text = path.read_bytes().decode('utf-8', errors='replace')
+    for diagnostic in diagnosed(path, text):
+        if diagnostic.edits:
+            mended = with_edits(text, diagnostic)
+            left = [(d.code, d.message, d.span.start) for d in diagnosed(path, mended)]
+            assert (diagnostic.code, diagnostic.message, diagnostic.span.start) not in left, mended
+
+
+def test_edits_are_offered():
+    """So that the test above has something to test: what is certain is a third of what is misspelled, at least."""
+    found = [d for path in PROGRAMS if path.stem.startswith(('G106', 'G306', 'G101', 'G408'))
+             for d in diagnosed(path, path.read_text(encoding='utf-8'))]
+    assert sum(1 for d in found if d.edits) > len(found) / 3

@@ -147,17 +147,3 @@ def test_a_second_result_on_request(name, keyword):
 def test_how_many_results_a_link_gives(link, inputs):
     found = link(*inputs)
     assert catalog.result_count(type(link).__name__, (), ()) == (len(found) if isinstance(found, tuple) else 1)
-
-
-def test_keywords_that_chainer_hides():
-    assert catalog.call_problem(F.dropout, 1, ['return_mask', 'mask']) is None
-    assert catalog.call_problem(F.dropout, 1, ['foo'])[0] == '`dropout` takes no argument `foo`'
-    assert catalog.call_problem(L.Convolution2D, 2, ['dilate', 'groups', 'ksize']) is None
-    assert catalog.call_problem(L.Convolution2D, 2, ['dilation', 'ksize'])[1] == 'did you mean `dilate`?'
-    assert catalog.call_problem(lambda x, **rest: x, 1, ['anything']) is None
-    assert catalog.call_problem(numpy.add, 1, ['class']) is not None
-
-
-@pytest.mark.parametrize('name, close', [('rellu', 'relu'), ('Relu', 'relu'), ('abs', 'absolute'), ('qqq', '')])
-def test_suggestions(name, close):
-    assert catalog.suggestion(name, catalog.members('functions')) == (f'did you mean `{close}`?' if close else '')

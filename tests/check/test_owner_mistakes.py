@@ -207,7 +207,7 @@ loss b = mean(y)
     PAIR + 'loss both = a + 2 * b\noptimizer Adam() owns left, right minimizes both',
     PAIR + 'whole_ = a + b\nloss whole = 2 * whole_\noptimizer Adam() owns left, right minimizes a, b, whole_',
     PAIR + 'optimizer Adam() owns leftt, right',
-    PAIR + 'optimizer both = Adam() owns left, right\nstep main { update bth }',
+    PAIR + 'optimizer both = Adam() owns left, right\nstep main { update botth }',
 ])
 def test_edits_mend_the_file(text):
     """All that are offered, one after the other, leave nothing wrong."""

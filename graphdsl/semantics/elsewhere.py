@@ -1,0 +1,128 @@
+"""Names that people bring along from PyTorch, Keras, NumPy and Python, and what is written here instead."""
+from __future__ import annotations
+
+#: For names of links, functions, optimizers, hooks, initializers, distributions, dtypes: what means the same. Of
+#: several, the one that is known where the name stands.
+NAMES: dict[str, tuple[str, ...]] = {
+    'Conv1d': ('Convolution1D',), 'Conv2d': ('Convolution2D',), 'Conv3d': ('Convolution3D',),
+    'Conv1D': ('Convolution1D',), 'Conv2D': ('Convolution2D',), 'Conv3D': ('Convolution3D',),
+    'ConvTranspose1d': ('Deconvolution1D',), 'ConvTranspose2d': ('Deconvolution2D',),
+    'ConvTranspose3d': ('Deconvolution3D',), 'Conv1DTranspose': ('Deconvolution1D',),
+    'Conv2DTranspose': ('Deconvolution2D',), 'Conv3DTranspose': ('Deconvolution3D',),
+    'DepthwiseConv2D': ('DepthwiseConvolution2D',),
+    'Dense': ('Linear',), 'FullyConnected': ('Linear',), 'Embedding': ('EmbedID',),
+    'BatchNorm': ('BatchNormalization',), 'BatchNorm1d': ('BatchNormalization',),
+    'BatchNorm2d': ('BatchNormalization',), 'BatchNorm3d': ('BatchNormalization',),
+    'LayerNorm': ('LayerNormalization',), 'GroupNorm': ('GroupNormalization',),
+    'MaxPool1d': ('max_pooling_1d',), 'MaxPool2d': ('max_pooling_2d',), 'MaxPool3d': ('max_pooling_3d',),
+    'MaxPooling1D': ('max_pooling_1d',), 'MaxPooling2D': ('max_pooling_2d',), 'MaxPooling3D': ('max_pooling_3d',),
+    'AvgPool1d': ('average_pooling_1d',), 'AvgPool2d': ('average_pooling_2d',), 'AvgPool3d': ('average_pooling_3d',),
+    'AveragePooling2D': ('average_pooling_2d',),
+    'max_pool1d': ('max_pooling_1d',), 'max_pool2d': ('max_pooling_2d',), 'max_pool3d': ('max_pooling_3d',),
+    'avg_pool1d': ('average_pooling_1d',), 'avg_pool2d': ('average_pooling_2d',),
+    'avg_pool3d': ('average_pooling_3d',),
+    'conv2d': ('convolution_2d',), 'batch_norm': ('batch_normalization',), 'layer_norm': ('layer_normalization',),
+    'cross_entropy': ('softmax_cross_entropy',), 'CrossEntropyLoss': ('softmax_cross_entropy',),
+    'BCEWithLogitsLoss': ('sigmoid_cross_entropy',),
+    'binary_cross_entropy_with_logits': ('sigmoid_cross_entropy',),
+    'mse': ('mean_squared_error',), 'mse_loss': ('mean_squared_error',), 'MSELoss': ('mean_squared_error',),
+    'mae': ('mean_absolute_error',), 'l1_loss': ('mean_absolute_error',), 'L1Loss': ('mean_absolute_error',),
+    'smooth_l1_loss': ('huber_loss',), 'ctc_loss': ('connectionist_temporal_classification',),
+    'CTCLoss': ('connectionist_temporal_classification',), 'TripletMarginLoss': ('triplet',),
+    'abs': ('absolute',), 'cat': ('concat',), 'concatenate': ('concat',), 'unsqueeze': ('expand_dims',),
+    'permute': ('transpose',), 'view': ('reshape',), 'astype': ('cast',), 'dot': ('matmul',), 'mm': ('matmul',),
+    'bmm': ('batch_matmul',), 'split': ('split_axis',), 'chunk': ('split_axis',), 'stop_gradient': ('detach',),
+    'no_grad': ('detach',), 'interpolate': ('resize_images',), 'clamp': ('clip',), 'gather': ('select_item',),
+    'onehot': ('one_hot',), 'expand': ('broadcast_to',), 'norm_layer': ('normalize',),
+    'Momentum': ('MomentumSGD',), 'SGDMomentum': ('MomentumSGD',), 'Nesterov': ('NesterovAG',),
+    'L2': ('WeightDecay',), 'L1': ('Lasso',), 'ClipGradNorm': ('GradientClipping',),
+    'clip_grad_norm_': ('GradientClipping',), 'clip_grad_norm': ('GradientClipping',),
+    'ClipGradValue': ('GradientHardClipping',), 'clip_grad_value_': ('GradientHardClipping',),
+    'Xavier': ('GlorotNormal',), 'XavierNormal': ('GlorotNormal',), 'XavierUniform': ('GlorotUniform',),
+    'Kaiming': ('HeNormal',), 'KaimingNormal': ('HeNormal',), 'KaimingUniform': ('HeUniform',),
+    'RandomNormal': ('Normal',), 'RandomUniform': ('Uniform',), 'Zeros': ('Zero',), 'Ones': ('One',),
+    'gaussian': ('normal',), 'randn': ('normal',), 'rand': ('uniform',), 'randint': ('categorical',),
+    'randperm': ('permutation',), 'Bernoulli': ('bernoulli',),
+    'float': ('float32',), 'double': ('float64',), 'half': ('float16',), 'int': ('int32',), 'long': ('int64',),
+    'short': ('int16',), 'byte': ('uint8',), 'boolean': ('bool',),
+}
+
+#: What to do where nothing of the same meaning has another name.
+ADVICE: dict[str, str] = {
+    'Flatten': '`Linear` flattens what comes in; elsewhere write `reshape((-1, n))` with the number of elements',
+    'nll': '`softmax_cross_entropy` takes the scores before a softmax; `gaussian_nll` and `bernoulli_nll` are those '
+           'of distributions',
+    'nll_loss': '`softmax_cross_entropy` takes the scores before `log_softmax`',
+    'NLLLoss': '`softmax_cross_entropy` takes the scores before `log_softmax`',
+    'BCELoss': '`sigmoid_cross_entropy` takes the scores before a sigmoid',
+    'binary_cross_entropy': '`sigmoid_cross_entropy` takes the scores before a sigmoid',
+    'categorical_crossentropy': '`softmax_cross_entropy` takes the scores before a softmax, and labels as integers',
+    'kl_div': '`gaussian_kl_divergence(mu, ln_var)` is that of a Gaussian; compute others with `log_softmax` and `sum`',
+    'KLDivLoss': '`gaussian_kl_divergence(mu, ln_var)` is that of a Gaussian; compute others with `log_softmax` and '
+                 '`sum`',
+    'Sequential': 'put stages in a row: `model m = Linear(10) -> relu -> Linear(3)`',
+    'Module': 'write a body: `model m(x) -> y { ... }`',
+    'Chain': 'write a body: `model m(x) -> y { ... }`',
+    'Identity': 'leave the stage out',
+    'Lambda': 'write a `block` without links, or an expression',
+    'len': '`batch_size` is the number of examples; `shape(v, 1)` the length of an axis',
+    'size': '`shape(v, 1)` is the length of an axis, `batch_size` the number of examples',
+    'range': 'loops run over `0..n`; `arange(n)` is an array',
+    'pow': 'write `a ** b`', 'power': 'write `a ** b`', 'sub': 'write `a - b`', 'subtract': 'write `a - b`',
+    'mul': 'write `a * b`', 'multiply': 'write `a * b`', 'div': 'write `a / b`', 'divide': 'write `a / b`',
+    'neg': 'write `-v`', 'var': 'write `mean((v - mean(v)) ** 2)`',
+    'std': 'write `sqrt(mean((v - mean(v)) ** 2))`',
+    'norm': 'write `sqrt(sum(v ** 2, axis=1))`',
+    'zeros': '`zeros_like(v)` has the shape of another array', 'ones': '`ones_like(v)` has the shape of another array',
+    'full': 'a number stands beside an array as it is',
+    'tensor': 'numbers, and `data` and `noise` blocks, are where values come from',
+    'array': 'numbers, and `data` and `noise` blocks, are where values come from',
+    'print': 'report a value with `metric NAME = ...`', 'round': '`floor(v + 0.5)` rounds',
+    'item': 'a scalar is read as a number in `next` and `schedule`',
+    'ReduceLROnPlateau': 'write `schedule NAME.lr = ...` for a rate that changes',
+    'truncated_normal': 'draw from `normal`', 'laplace': 'draw from `normal` or `uniform`',
+}
+
+#: For keyword arguments, likewise: the first that is an argument of what is called.
+ARGUMENTS: dict[str, tuple[str, ...]] = {
+    'kernel_size': ('ksize',), 'kernel': ('ksize',), 'filter_size': ('ksize',), 'pool_size': ('ksize',),
+    'padding': ('pad',), 'strides': ('stride',), 'dilation': ('dilate',), 'dilation_rate': ('dilate',),
+    'in_features': ('in_size',), 'input_dim': ('in_size',), 'input_size': ('in_size',),
+    'num_embeddings': ('in_size',), 'vocab_size': ('in_size',), 'in_channels': ('in_size',),
+    'out_features': ('out_size',), 'units': ('out_size',), 'output_dim': ('out_size',),
+    'embedding_dim': ('out_size',), 'hidden_size': ('out_size',), 'hidden_dim': ('out_size',),
+    'out_channels': ('out_size',), 'filters': ('out_channels',), 'out_size': ('out_channels',),
+    'in_size': ('in_channels',), 'num_features': ('size',), 'num_channels': ('size',), 'channels': ('size',),
+    'num_layers': ('n_layers',), 'padding_idx': ('ignore_label',), 'ignore_index': ('ignore_label',),
+    'kernel_initializer': ('initialW',), 'weight_initializer': ('initialW',), 'bias_initializer': ('initial_bias',),
+    'reduction': ('reduce',), 'weight': ('class_weight',), 'negative_slope': ('slope',),
+    'dim': ('axis',), 'keepdim': ('keepdims',), 'repeats': ('repeats', 'reps'),
+    'p': ('ratio', 'dropout'), 'rate': ('ratio', 'lr', 'alpha'), 'lr': ('alpha',), 'alpha': ('lr',),
+    'learning_rate': ('lr', 'alpha'), 'step_size': ('lr', 'alpha'), 'epsilon': ('eps',), 'l2': ('rate',),
+    'max_norm': ('threshold',), 'std': ('scale', 'std'), 'stddev': ('scale', 'std'), 'sigma': ('std', 'scale'),
+    'mu': ('mean',), 'loc': ('mean',), 'minval': ('low',), 'maxval': ('high',),
+}
+
+#: Arguments that say the opposite of one of Chainer's.
+OPPOSITES = {'bias': 'nobias', 'use_bias': 'nobias'}
+
+#: What to do with other keyword arguments, each text for a callable that takes some argument (`''` for any).
+ARGUMENT_ADVICE: dict[str, tuple[tuple[str, str], ...]] = {
+    'betas': (('beta1', 'write them one by one: `beta1=0.9, beta2=0.999`'),),
+    'weight_decay': (('lr', 'write `hook WeightDecay(...)` in the braces of the optimizer'),
+                     ('alpha', 'write `hook WeightDecay(...)` in the braces of the optimizer')),
+    'momentum': (('lr', '`MomentumSGD(lr=..., momentum=...)` and `NesterovAG` have a momentum'),
+                 ('decay', '`decay` is the share that stays: 0.9 where PyTorch says momentum 0.1')),
+    'nesterov': (('lr', 'write `NesterovAG(lr=..., momentum=...)`'),),
+    'amsgrad': (('lr', 'write `Adam(amsgrad=true)`'),),
+    'clipnorm': (('', 'write `hook GradientClipping(...)` in the braces of the optimizer'),),
+    'decay': (('lr', 'write `schedule NAME.lr = ...` for a rate that changes'),),
+    'activation': (('', 'write it as a stage of its own, such as `-> relu`'),),
+    'input_shape': (('', 'leave it out: sizes of what comes in are found by the first minibatch'),),
+    'training': (('', 'leave it out; `eval(m)` runs a model with train=False'),),
+    'train': (('', 'leave it out; `eval(m)` runs a model with train=False'),),
+    'inplace': (('', 'leave it out'),),
+    'name': (('', 'leave it out; a `layer` or a `model` has a name'),),
+    'affine': (('use_gamma', 'write `use_gamma=false, use_beta=false` for `affine=false`'),),
+    'params': (('', 'leave it out; `owns` says what an optimizer moves'),),
+}
