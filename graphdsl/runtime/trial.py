@@ -41,9 +41,6 @@ def _compute(module: Mapping[str, Any], models: Mapping[str, chainer.Link], orig
     for predict in module['make_predictions'](models, numbers).values():
         predict(batch)
     values = _evaluated(module, models, numbers, batch)
-    if not all(parameter.is_initialized for model in models.values() for parameter in model.params()):
-        # A GRU uses some of its parameters from its second call on.
-        _evaluated(module, models, numbers, batch)
     losses = {name: values[name] for name in module['LOSSES']}
     problems = [*not_scalar(values, origin.values), *repeated(losses, origin.values)]
     if problems:
@@ -57,6 +54,9 @@ def try_iteration(module: Mapping[str, Any], models: Mapping[str, chainer.Link],
         GraphError: If a parameter gets no gradient.
     """
     batch, numbers = zeros(module), numbers_at_first(module)
+    if not all(parameter.is_initialized for model in models.values() for parameter in model.params()):
+        # A GRU uses some of its parameters from its second call on.
+        _evaluated(module, models, numbers, batch)
     optimizers = module['make_optimizers'](models)
     with chainer.using_config('train', True), chainer.force_backprop_mode():
         _iterate(module, models, optimizers, numbers, batch)

@@ -195,7 +195,7 @@ def test_an_example_of_the_test_data_that_cannot_be_read():
 def test_test_data_that_does_not_fit():
     wide = TupleDataset(numpy.ones((30, 5), 'f'), numpy.zeros(30, 'i'))
     diagnostic, shown, _ = told(compiled().evaluator(SerialIterator(wide, 10, repeat=False)).evaluate)
-    assert (diagnostic.code, shown) == ('G505', 'x: float32[4]')
+    assert (diagnostic.code, shown) == ('G511', 'x: float32[4]')
 
 
 def test_a_converter_that_fails():
