@@ -9,7 +9,7 @@ import chainer
 
 from graphdsl.diagnostics import Diagnostic, GraphError, Source
 from graphdsl.driver import Compilation, read, translate
-from graphdsl.limits import Limits
+from graphdsl.limits import Limits, with_room
 from graphdsl.loading import load
 from graphdsl.plan.plan import Plan
 from graphdsl.runtime.counting import Nodes, count_nodes
@@ -82,8 +82,7 @@ def compile_text(text: str, params: Mapping[str, Any] = (), bind: Mapping[str, A
     Raises:
         GraphError: If there is anything wrong with it; `str` of the exception shows where.
     """
-    return CompiledGraph(translate(Source(text), dict(params), dict(bind), allow_imports=allow_imports,
-                                   no_passes=no_passes, limits=limits))
+    return with_room(limits, _compiled, Source(text), dict(params), dict(bind), None, allow_imports, no_passes, limits)
 
 
 def compile_file(path: Union[str, os.PathLike], params: Mapping[str, Any] = (),
@@ -91,5 +90,9 @@ def compile_file(path: Union[str, os.PathLike], params: Mapping[str, Any] = (),
                  limits: Limits = Limits()) -> CompiledGraph:
     """Compiles a graph file; see :func:`graphdsl.compile`. Its paths are relative to its own folder."""
     folder = os.path.dirname(os.path.abspath(path))
-    return CompiledGraph(translate(read(path, limits), dict(params), dict(bind), folder, allow_imports, no_passes,
-                                   limits))
+    return with_room(limits, _compiled, read(path, limits), dict(params), dict(bind), folder, allow_imports, no_passes,
+                     limits)
+
+
+def _compiled(*arguments: Any) -> CompiledGraph:
+    return CompiledGraph(translate(*arguments))

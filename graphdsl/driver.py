@@ -101,7 +101,7 @@ def _check_steps(plan: Any, source: Source, limits: Limits) -> None:
 def check_all(compilation: Compilation) -> tuple[Diagnostic, ...]:
     """Returns all that is odd or wrong with a file that compiles, shapes included."""
     from graphdsl.shapes.check import examine
-    return in_order([*compilation.warnings, *examine(compilation).diagnostics])
+    return in_order([*compilation.warnings, *with_room(compilation.limits, examine, compilation).diagnostics])
 
 
 def read(path: Union[str, os.PathLike], limits: Limits = Limits()) -> Source:

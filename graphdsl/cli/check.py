@@ -11,7 +11,7 @@ from graphdsl.cli.arguments import allow_option, files_argument, limit_option, s
 from graphdsl.cli.showing import as_objects, format_option, show, status_of
 from graphdsl.diagnostics import Diagnostic, GraphError, in_order
 from graphdsl.guard import guarded
-from graphdsl.limits import Limits
+from graphdsl.limits import Limits, with_room
 
 
 @click.command('check')
@@ -50,7 +50,7 @@ def _with_table(compilation) -> tuple[Diagnostic, ...]:
     from graphdsl.shapes.check import examine
     from graphdsl.tools import shape_table
 
-    found = examine(compilation, wants_types=True)
+    found = with_room(compilation.limits, examine, compilation, True)
     if as_objects():
         shapes = shape_table.as_data(compilation, found)
         click.echo(json.dumps({'file': compilation.source.name, 'shapes': shapes}))

@@ -12,7 +12,7 @@ from graphdsl.cli.showing import format_option, show
 from graphdsl.cli.writing import write
 from graphdsl.diagnostics import Diagnostic, GraphError, Span
 from graphdsl.guard import guarded
-from graphdsl.limits import Limits
+from graphdsl.limits import Limits, with_room
 from graphdsl.options import checked_device, length_of, run_options, writing_to
 
 
@@ -66,7 +66,7 @@ def _train(compilation, length, out: str, seed: Optional[int], device: str, nan_
 
     def compiled() -> CompiledGraph:
         with guarded(compilation.limits, compilation.source):
-            program = CompiledGraph(compilation)
+            program = with_room(compilation.limits, CompiledGraph, compilation)
         show(program.warnings[len(compilation.warnings):], compilation.source)
         return program
 

@@ -9,7 +9,7 @@ import click
 from graphdsl.cli.arguments import allow_option, file_argument, limit_option, pass_option, set_option
 from graphdsl.cli.showing import format_option, show
 from graphdsl.guard import guarded
-from graphdsl.limits import Limits
+from graphdsl.limits import Limits, with_room
 
 
 @click.command('plan')
@@ -30,7 +30,8 @@ def plan_command(file: str, params: dict[str, str], allow_imports: tuple[str, ..
     source = read(file, limits)
     folder = os.path.dirname(os.path.abspath(file))
     with guarded(limits, source):
-        graph = CompiledGraph(translate(source, params, {}, folder, allow_imports, no_passes, limits))
+        compilation = translate(source, params, {}, folder, allow_imports, no_passes, limits)
+        graph = with_room(limits, CompiledGraph, compilation)
         text = json.dumps(plan_table.as_dict(graph), indent=2) + '\n' if as_json else plan_table.render(graph)
     show(graph.warnings, source)
     click.echo(text, nl=False)

@@ -193,7 +193,7 @@ SMALL = {
 @pytest.mark.parametrize('more', SMALL.values(), ids=SMALL)
 def test_small_files_take_little_work(more):
     work = lines_run(lambda: graphdsl.check(BASE + more))
-    assert work < 8_000_000      # about 2 s, most of it the tracing
+    assert work < 12_000_000      # about 3 s, most of it the tracing
 
 
 @pytest.mark.parametrize('text', [
@@ -240,7 +240,7 @@ def test_memory_is_guarded(tmp_path, command):
     path = tmp_path / 'a.graph'
     path.write_text(f'{BASE}output o = tile(y, (1, 10 ** 9))')
     status, _, err = command('plan', '--limit', 'memory=500', path)
-    assert status == 1 and ('G036' in err or 'MemoryError' in err)
+    assert status == 1 and 'G735' in err
     assert resource.getrlimit(resource.RLIMIT_AS)[0] == resource.RLIM_INFINITY
 
 

@@ -43,13 +43,16 @@ def test_arithmetic_is_pythons(expression):
         assert repr(dict(graph_.params)['value_']) == repr(expected)
 
 
+TOO_MANY_BITS = {'2 ** 99999', '2 ** 2 ** 2 ** 2 ** 2 ** 2'}
+
+
 @pytest.mark.parametrize('expression', [
     '1 / 0', '0 ** -1', '1 % 0', 'log(0)', 'sqrt(-1)', '(-8) ** 0.5', '2 ** 99999', '10.0 ** 999', '1e308 * 10',
     '1e308 * 10 - 1e308 * 10', 'exp(10000)', 'mean([])', '10 ** 400 / 3', '2 ** 2 ** 2 ** 2 ** 2 ** 2',
     '10 ** 400 * y',
 ])
 def test_what_has_no_value(expression):
-    assert codes(f'output o = y * ({expression})') == ['G202']
+    assert codes(f'output o = y * ({expression})') == ['G034' if expression in TOO_MANY_BITS else 'G202']
 
 
 @pytest.mark.parametrize('expression', [
@@ -63,9 +66,9 @@ def test_kinds_that_do_not_go_together(expression):
 
 def test_lists_do_not_grow_without_bounds():
     doubled = '\n'.join(f'param a{i + 1} = [a{i}, a{i}]' for i in range(60))
-    assert codes(f'param a0 = [0, 0]\n{doubled}') == ['G202']
+    assert codes(f'param a0 = [0, 0]\n{doubled}') == ['G032']
     doubled = '\n'.join(f'param a{i + 1} = a{i} + a{i}' for i in range(60))
-    assert codes(f'param a0 = "text"\n{doubled}') == ['G202']
+    assert codes(f'param a0 = "text"\n{doubled}') == ['G035']
 
 
 @pytest.mark.parametrize('expression, code', [

@@ -183,7 +183,8 @@ def test_no_memory_is_no_mistake_of_ours(folder, command, monkeypatch):
         raise MemoryError
 
     monkeypatch.setattr('graphdsl.semantics.checker._Checker.run', fail)
-    assert command('check', 'good.graph') == (1, '', 'there is not enough memory\n')
+    status, out, err = command('check', 'good.graph')
+    assert (status, out) == (1, '') and 'error[G036]: good.graph takes more than' in err
 
 
 # Interruptions
