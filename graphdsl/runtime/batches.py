@@ -206,7 +206,7 @@ def _shape_help(shape: tuple[int, ...], i: Input) -> str:
 def _check_dtype(dtype: numpy.dtype, i: Input) -> None:
     if dtype.kind == 'f' and numpy.dtype(i.dtype).kind != 'f':
         raise ColumnError('G512', i.name, f'{i.name!r} is declared as {i.dtype}, and the data is {dtype}',
-                          f'declare it as {dtype}, or round it in the data')
+                          f'labels are made integers in the data; declare it as {dtype} only if these are no labels')
 
 
 def _type(i: Input) -> str:
