@@ -40,7 +40,8 @@ def examples(count):
 @examples(200)
 @given(programs())
 def test_a_valid_program_runs(program):
-    assert [d for d in graphdsl.check(program.text) if d.severity == 'error'] == []
+    with chainer.using_config('dtype', numpy.dtype(program.real)):
+        assert [d for d in graphdsl.check(program.text) if d.severity == 'error'] == []
     compilation = translate(Source(program.text))
     assert_formatted(program.text)
     for name in PASSES:
