@@ -15,6 +15,10 @@ from graphdsl.runtime.finite import unchecked
 from graphdsl.runtime.origin import Origin
 
 
+# A step that is repeated, or goes on over many minibatches, is tried for so many draws.
+_MOST_DRAWS = 200
+
+
 def try_out(module: Mapping[str, Any], models: Mapping[str, chainer.Link], origin: Origin) -> tuple[Diagnostic, ...]:
     """Computes, and differentiates, everything once.
 
@@ -59,7 +63,7 @@ def try_iteration(module: Mapping[str, Any], models: Mapping[str, chainer.Link],
         _evaluated(module, models, numbers, batch)
     optimizers = module['make_optimizers'](models)
     with chainer.using_config('train', True), chainer.force_backprop_mode():
-        _iterate(module, models, optimizers, numbers, batch)
+        _iterate(module, models, optimizers, numbers, batch, _FewDraws)
         # States that begin at zero don't pass gradients to all parameters; those of the second run do.
         for _ in range(2):
             losses = _evaluated(module, models, numbers, batch)
@@ -182,12 +186,13 @@ def _without_gradient(models: Mapping[str, chainer.Link], optimizers: Mapping[st
 
 
 def _iterate(module: Mapping[str, Any], models: Mapping[str, chainer.Link],
-             optimizers: Mapping[str, chainer.Optimizer], numbers: dict[str, Any], batch: Mapping[str, Any]) -> None:
+             optimizers: Mapping[str, chainer.Optimizer], numbers: dict[str, Any], batch: Mapping[str, Any],
+             kind: type[ZeroDraws] = ZeroDraws) -> None:
     """Does one iteration."""
     columns: dict[str, list[str]] = {}
     for i in module['INPUTS']:
         columns.setdefault(i.stream, []).append(i.name)
-    draws = ZeroDraws(columns, batch, module.get('NOISES', ()))
+    draws = kind(columns, batch, module.get('NOISES', ()))
     for model in models.values():
         stateful.reset(model)
     update_core = module['make_update_core'](draws, models, optimizers, numbers, unchecked)
@@ -195,12 +200,35 @@ def _iterate(module: Mapping[str, Any], models: Mapping[str, chainer.Link],
         update_core()
 
 
+class _Enough(Exception):
+    """Ends an iteration that would draw for long."""
+
+
+class _FewDraws(ZeroDraws):
+    """Draws zeros some times, and then no more."""
+
+    _count = 0
+
+    def minibatch(self, stream: str, again: bool = False) -> list:
+        self._count_draw()
+        return super().minibatch(stream, again)
+
+    def noise(self, name: str, again: bool = False) -> Any:
+        self._count_draw()
+        return super().noise(name, again)
+
+    def _count_draw(self) -> None:
+        self._count += 1
+        if self._count > _MOST_DRAWS:
+            raise _Enough
+
+
 @contextlib.contextmanager
 def _on_zeros() -> Iterator[None]:
-    """Lets numbers fail that zeros lead to, such as one divided by a loss."""
+    """Lets numbers fail that zeros lead to, such as one divided by a loss, and an iteration end early."""
     try:
         yield
-    except ArithmeticError:
+    except (ArithmeticError, _Enough):
         pass
     except ValueError as error:
         if 'math domain' not in str(error):

@@ -250,3 +250,9 @@ def test_time_is_guarded(tmp_path, command):
     status, _, err = command('plan', '--limit', 'seconds=1', path)
     assert status == 1 and 'G038' in err
     assert signal.getitimer(signal.ITIMER_PROF) == (0, 0)
+
+
+@pytest.mark.parametrize('count', ['repeat 10 ** 12', 'unroll 10 ** 9', 'accumulate 10 ** 9'])
+def test_what_is_repeated_is_tried_for_a_while(count):
+    text = BASE.replace('optimizer', 'optimizer o =') + f'step s {count} {{ update o }}'
+    assert lines_run(lambda: graphdsl.compile(text)) < 4_000_000
