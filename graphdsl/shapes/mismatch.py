@@ -130,6 +130,15 @@ def _label_shape(m: Mismatch) -> Optional[Explanation]:
                        f'{shape_text(labels.shape)} arrives, {shape_text(wanted)} is wanted', help)
 
 
+def _differentiated(m: Mismatch) -> Optional[Explanation]:
+    if m.name != 'grad' or len(m.arrays) < 2 or m.arrays[1].dtype.startswith('float'):
+        return None
+    at = m.arrays[1]
+    return Explanation('G711', f'`grad` takes a gradient at floats only, and {at.label} is {at.dtype}',
+                       help=f'declare it as {_declared(at, "float32")}' if at.is_input else
+                       'take it at what is computed from this by a model')
+
+
 def _dtypes(m: Mismatch) -> Optional[Explanation]:
     if 'dtype' not in str(m.error):
         return None
@@ -358,7 +367,7 @@ def _broadcast(m: Mismatch) -> Optional[Explanation]:
                        f'{m.arrays[0].type} arrives', 'only axes of length 1 are repeated')
 
 
-_RULES: Sequence[Rule] = (_names, _label_dtype, _label_shape, _axes_of_images, _channels, _kernel, _size, _dtypes,
+_RULES: Sequence[Rule] = (_names, _differentiated, _label_dtype, _label_shape, _axes_of_images, _channels, _kernel, _size, _dtypes,
                           _reshape, _broadcast, _split, _subscript, _axis, _unlike)
 
 

@@ -172,7 +172,7 @@ class Trace(chainer.FunctionHook):
         self._declared = {*(Key(i.name) for i in graph.inputs if i.name != '_'), *(n.key for n in graph.noises)}
         for key in (*self._declared, *(state.key for state in graph.states)):
             value = given[str(key)]
-            top.bind(key, point(value) if key in self._points else value)
+            top.bind(key, _as_point(value) if key in self._points else value)
         for number in ('batch_size', 'iteration', 'epoch', 'progress'):
             top.variables[number] = given[number]
         for model in graph.models:
@@ -292,7 +292,7 @@ class Trace(chainer.FunctionHook):
             self.types.setdefault(Place(frame.path, frame.assignment, number), gave)
         if frame.chain is None:
             for key in self._points.intersection(assignment.results):
-                frame.bind(key, point(frame.value(key)))
+                frame.bind(key, _as_point(frame.value(key)))
         return True
 
     def _code(self, text: str, mode: str) -> CodeType:
@@ -380,3 +380,11 @@ def _link(frame: Frame, node: Expression) -> Optional[chainer.Link]:
     for name in (node.callee.name, *node.callee.path):
         found = getattr(found, name, None)
     return found if isinstance(found, chainer.Link) else None
+
+
+def _as_point(value: Any) -> Any:
+    """Makes a value a point of differentiation; of what is none, `grad` says so where it stands."""
+    try:
+        return point(value)
+    except TypeError:
+        return value
