@@ -367,8 +367,8 @@ def _broadcast(m: Mismatch) -> Optional[Explanation]:
                        f'{m.arrays[0].type} arrives', 'only axes of length 1 are repeated')
 
 
-_RULES: Sequence[Rule] = (_names, _differentiated, _label_dtype, _label_shape, _axes_of_images, _channels, _kernel, _size, _dtypes,
-                          _reshape, _broadcast, _split, _subscript, _axis, _unlike)
+_RULES: Sequence[Rule] = (_names, _differentiated, _label_dtype, _label_shape, _axes_of_images, _channels, _kernel,
+                          _size, _dtypes, _reshape, _broadcast, _split, _subscript, _axis, _unlike)
 
 
 def _tidy(error: Exception) -> str:
