@@ -67,7 +67,9 @@ def try_iteration(module: Mapping[str, Any], models: Mapping[str, chainer.Link],
         # States that begin at zero don't pass gradients to all parameters; those of the second run do.
         for _ in range(2):
             losses = _evaluated(module, models, numbers, batch)
-        problems = list(_without_gradient(models, optimizers, [losses[name] for name in module['LOSSES']], origin))
+        problems: list[Diagnostic] = []
+        with _on_zeros():
+            problems += _without_gradient(models, optimizers, [losses[name] for name in module['LOSSES']], origin)
     if problems:
         raise GraphError(in_order(problems), origin.source)
 
