@@ -6,7 +6,7 @@ import sys
 from dataclasses import dataclass
 from typing import Any, Optional, Union
 
-from graphdsl.semantics import absent, lacking, numbers
+from graphdsl.semantics import absent, absent_member, numbers
 from graphdsl.semantics.computation import (
     Arithmetic, Comparison, Conditional, Expression, Key, Literal, Reference, Reported, RunningNumber, Scalar, Sequence,
     SliceItem, Subscript, is_number, walk)
@@ -344,7 +344,7 @@ class Expressions:
         try:
             return names.select(node, base, indices)
         except Mistake as error:
-            raise Mistake(lacking.explained(error.diagnostic, node, names, self.scope, indices)) from None
+            raise Mistake(absent_member.explained(error.diagnostic, node, names, self.scope, indices)) from None
 
     def indices(self, node: nodes.Index) -> tuple[Any, ...]:
         """Returns the indices of a family or list: integers, slices, ``'*'``."""

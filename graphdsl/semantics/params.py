@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import Any, Iterator, Mapping, Optional
 
 from graphdsl.semantics import numbers
-from graphdsl.semantics.lacking import names_in
+from graphdsl.semantics.absent_member import names_in
 from graphdsl.semantics.resolve import Resolver
 from graphdsl.semantics.scope import Broken, allowed, bound_twice
 from graphdsl.semantics.suggestions import is_certain, listed, meant
