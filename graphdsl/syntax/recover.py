@@ -52,6 +52,8 @@ def recover(text: str, limits: Limits = Limits()) -> tuple[nodes.Braces, tuple[D
         return tree_of(_blanked(text, broken), limits), diagnostics, tuple(broken)
     except Mistake as error:        # all together they are nested too deeply
         return nothing, in_order([*diagnostics, error.diagnostic]), (nothing.span,)
+    except UnexpectedInput:         # what is left depends on what is blanked out
+        return nothing, diagnostics, (nothing.span,)
 
 
 class _Recovery:
@@ -75,7 +77,7 @@ class _Recovery:
                 pending.pop()
                 continue
             part, braces, opening = found
-            self._check(part, braces, opening)
+            part = self._check(part, braces, opening)
             if len(self.diagnostics) >= max(self.limits.errors - 1, 1) or len(pending) > self.limits.depth:
                 self._give_up(part, len(pending) > self.limits.depth)
                 return
@@ -105,10 +107,14 @@ class _Recovery:
                                                reason='the errors up to here are shown',
                                                help=self.limits.advice('errors')))
 
-    def _check(self, part: Part, braces: str, opening: Optional[Token]) -> None:
-        """Notes what is wrong with a statement itself, if anything is."""
+    def _check(self, part: Part, braces: str, opening: Optional[Token]) -> Part:
+        """Notes what is wrong with a statement itself, if anything is.
+
+        Returns:
+            The statement, or the second of two that an arrow at the end of the first has joined.
+        """
         diagnostic = wrong_by_itself(part.tokens, part.positions, self.brackets, self.tokens)
-        broken = part
+        broken = left = part
         if diagnostic is None:
             reading = self._read(part, braces, opening)
             if isinstance(reading, Reading):
@@ -117,12 +123,13 @@ class _Recovery:
                     first, rest = self._cut(part, joined)
                     alone = self._read(first, braces, opening)
                     if alone is not None and self._read(rest, braces, opening) is None:
-                        broken, reading = first, alone
+                        broken, reading, left = first, alone, rest
             diagnostic = explain(reading) if isinstance(reading, Reading) else reading
         if diagnostic is not None:
             self.diagnostics.append(diagnostic)
             end = max([broken.tokens[-1].end, *(self._end_of(i) for i in broken.braces)])
             self.broken.append(Span(broken.tokens[0].start, end))
+        return left
 
     def _end_of(self, opening: int) -> int:
         """Returns where what an opening bracket holds ends in the text."""
