@@ -72,7 +72,7 @@ def no_family(scope: Scope, base: nodes.Name, function: nodes.Expression) -> Mis
         return mistake('G108', f'`{base.name}` is no family of {models.kind}s', function.span,
                        reason='brackets take a member of a family', help='write `(...)` to give arguments')
     return mistake('G108', f'there is no family of {models.kind}s `{base.name}`', base.span, **unknown(
-        base.name, base.span, models.bases(), listed(models.bases(), f'there are no {models.kind}s here')))
+        base.name, base.span, models.bases(), listed(models.bases(), f'there are no {models.kind}s here', models.kind)))
 
 
 def no_model(scope: Scope, base: nodes.Expression, function: nodes.Expression, mode: str) -> Mistake:
@@ -80,12 +80,12 @@ def no_model(scope: Scope, base: nodes.Expression, function: nodes.Expression, m
     models = scope.models
     if not isinstance(base, nodes.Name):
         return mistake('G108', f'this is no {models.kind}, and no part of one', function.span,
-                       help=listed(models.bases(), f'there are no {models.kind}s here'))
+                       help=listed(models.bases(), f'there are no {models.kind}s here', models.kind))
     reason = f'`{mode}` runs a {models.kind}' if mode else ''
     if base.name in scope.values or base.name in scope.numbers:
         reason = reason or f'`{base.name}` is a value, and has no parts'
     return mistake('G108', f'`{base.name}` is no {models.kind}', base.span, reason=reason, **unknown(
-        base.name, base.span, models.bases(), listed(models.bases(), f'there are no {models.kind}s here')))
+        base.name, base.span, models.bases(), listed(models.bases(), f'there are no {models.kind}s here', models.kind)))
 
 
 def hiding(name: str) -> tuple[str, ...]:

@@ -31,12 +31,13 @@ def explained(diagnostic: Diagnostic, node: nodes.Expression, names: Names, scop
     places += [Place(Span(loop.variable.span.start, loop.domain.span.end), 'this loop makes them')
                for loop in sorted(loops, key=lambda loop: loop.span.start)]
     members = names.members(node.base.name)
-    help = ''
-    if members and len(indices) == 1 and isinstance(indices[0], int) and indices[0] == members[-1].index[0] + 1:
+    one = indices[0] if len(indices) == 1 and isinstance(indices[0], int) else None
+    help = diagnostic.help
+    if members and one is not None and one == members[-1].index[0] + 1:
         help = f'the last one is `{members[-1]}`: indices begin with 0, and `0..n` leaves out n'
-    elif members and len(indices) == 1 and isinstance(indices[0], int) and indices[0] < 0:
+    elif members and one is not None and one < 0:
         help = f'indices begin with 0; `{members[0].base}[-1:]` is the list of the last one'
-    return replace(diagnostic, places=(*diagnostic.places, *places), help=diagnostic.help or help)
+    return replace(diagnostic, places=(*diagnostic.places, *places), help=help)
 
 
 def _with(item: nodes.Expression, scope: Scope) -> str:

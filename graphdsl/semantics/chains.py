@@ -4,6 +4,7 @@ from __future__ import annotations
 from typing import Any, Callable, Iterable, Mapping, Optional, Union
 
 from graphdsl.semantics import catalog, edges, flow
+from graphdsl.semantics.absent import hiding
 from graphdsl.semantics.computation import (
     Apply, Assignment, ChainType, Construct, Expression, Key, ModelName, PartName, Reference, children)
 from graphdsl.semantics.graph import Model
@@ -79,7 +80,7 @@ class ChainBuilder:
                        for (outer, _), (inner, use) in zip(circle, circle[1:]))
         return mistake('G312', f'the block `{name}` contains itself', span,
                        reason=f'used within `{circle[-1][0]}`', places=places[:_MOST_PLACES],
-                       notes=(f'the circle is {row}',) if places else (),
+                       notes=((f'the circle is {row}',) if places else ()) + hiding(name),
                        help='such a block never ends; a `for` in a body repeats a part')
 
     def _with_defaults(self, block: nodes.Block, values: Mapping[str, Any]) -> dict[str, Any]:

@@ -102,7 +102,7 @@ def check_schedule(statement: nodes.Schedule, resolver: Resolver, optimizers: Na
         known = catalog.hyperparameters(resolver.scope.imported[algorithm.name] if not algorithm.module
                                         else catalog.members('optimizers')[algorithm.name])
         if known is not None and name not in known:
-            raise _no_hyperparameter(name, Span(path.span.end - len(name), path.span.end), algorithm, known)
+            raise _no_hyperparameter(name, Span(path.span.end - len(name), path.span.end), optimizer, algorithm, known)
     other = others.get((optimizer, name))
     if other is not None:
         raise mistake('G127', f'`{optimizer}.{name}` has two schedules', path.span, reason='again here',
@@ -110,13 +110,13 @@ def check_schedule(statement: nodes.Schedule, resolver: Resolver, optimizers: Na
     return Schedule(statement.span, optimizer, name, resolver.number(statement.expression, 'a hyperparameter'))
 
 
-def _no_hyperparameter(name: str, span: Span, algorithm: Construct, known: list[str]) -> Mistake:
+def _no_hyperparameter(name: str, span: Span, optimizer: str, algorithm: Construct, known: list[str]) -> Mistake:
     has = 'it has ' + ', '.join(f'`{k}`' for k in known) if known else 'it has none that can be set'
     elsewhere = next((a for a in ARGUMENTS.get(name, ()) if a in known), '')
     details = unknown(name, span, known, has) if not elsewhere else {
         'help': f'write `{elsewhere}`', 'edits': (Edit(span, elsewhere),)}
     return mistake('G217', f'`{algorithm.name}` has no hyperparameter `{name}`', span, reason='no such hyperparameter',
-                   places=(Place(algorithm.span, f'this is {algorithm.name}'),), notes=(has,)
+                   places=(Place(algorithm.span, f'`{optimizer}` is this'),), notes=(has,)
                    if details['help'] != has else (), **details)
 
 

@@ -87,7 +87,8 @@ def _source(source: nodes.Expression, resolver: Resolver) -> tuple[str, tuple, t
     sources: Mapping[str, Any] = {**SOURCES, **resolver.scope.imported}
     if name not in sources:
         raise mistake('G501', f'there is no data source `{name}`', function.span,
-                      **unknown(name, function.span, [*sources, 'sequence'], listed(sorted(sources), '', len(sources))))
+                      **unknown(name, function.span, [*sources, 'sequence'],
+                                listed(sorted(sources), '', most=len(sources))))
     if call is not None:
         check_repeated(call)
     arguments = tuple(resolver.constant(a, 'an argument of a source') for a in (call.arguments if call else ()))

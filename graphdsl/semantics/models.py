@@ -11,6 +11,7 @@ from graphdsl.semantics.graph import Load, Model, Unit
 from graphdsl.semantics.numbers import shown
 from graphdsl.semantics.resolve import Resolver
 from graphdsl.semantics.suggestions import listed, unknown
+from graphdsl.semantics.wording import members
 from graphdsl.diagnostics import Diagnostic, Mistake, Place, Span, mistake
 from graphdsl.syntax import nodes
 
@@ -118,11 +119,12 @@ class Models:
                               help='make the part a model of its own')
             known = models.bases()
             raise mistake('G408', f'there is no model `{base.name}`', base.span, **unknown(
-                base.name, base.span, known, listed(known, 'this file has no models')))
+                base.name, base.span, known, listed(known, 'this file has no models', 'model')))
         found = resolver.select(models, node, base.name)
         if not isinstance(found, Key):
             raise mistake('G408', f'this names {len(found)} models, and one is wanted', node.span,
-                          reason='a list of models', help=f'name one, such as `{found[0]}`' if found else '')
+                          reason=f'they are {members(found)}' if found else 'the family has no members',
+                          help=f'name one, such as `{found[0]}`' if found else '')
         return found
 
     def _freeze(self, statement: nodes.Frozen, resolver: Resolver) -> None:

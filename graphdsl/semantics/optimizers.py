@@ -92,7 +92,7 @@ def declare(statement: nodes.Optimizer, resolver: Resolver, names: Names, chains
 
 def _owns_nothing(statement: nodes.Optimizer, owned: Sequence[nodes.Owned]) -> Mistake:
     if not owned:
-        return mistake('G407', 'this optimizer owns nothing', statement.span,
+        return mistake('G407', 'this optimizer owns nothing', Span(statement.span.start, statement.algorithm.span.end),
                        reason='no `owns` stands here' if statement.body is None else 'no `owns` is left in its braces',
                        help='say which models it moves: `owns trunk, head[*]`')
     is_excepted = any(one.excepted for one in owned)

@@ -66,7 +66,7 @@ def _no_params(names: list[str], params: list[nodes.Param]) -> Iterator[Diagnost
         else:
             span = Span(params[0].span.start, params[0].name.span.end) if params else Span(0, 0)
             yield Diagnostic('G211', message, span, reason='the first param of this file' if params else '',
-                             help=listed(known, 'this file has no params'))
+                             help=listed(known, 'this file has no params', 'param'))
 
 
 def _with_circle(diagnostic: Diagnostic, name: str, params: list[nodes.Param]) -> Diagnostic:

@@ -7,7 +7,7 @@ from typing import Any, Iterator, Mapping, Sequence, Union
 from graphdsl.semantics.computation import ChainType, Construct, Key, Part, Weight
 from graphdsl.semantics.expressions import Expressions
 from graphdsl.semantics.graph import Unit
-from graphdsl.semantics.scope import RUNNING_NUMBERS
+from graphdsl.semantics.scope import RUNNING_NUMBERS, Scope
 from graphdsl.semantics.suggestions import listed, unknown
 from graphdsl.diagnostics import Mistake, Place, Span, mistake
 from graphdsl.syntax import nodes
@@ -134,19 +134,23 @@ def units(node: nodes.Expression, resolver: Expressions, chains: Mapping[Key, Ch
     if not isinstance(name, nodes.Name) or name.name not in models:
         if not isinstance(name, nodes.Name):
             raise mistake('G408', f'only models and their parts are {what}', node.span, reason='this is none',
-                          help=listed(models.bases(), 'this file has no models'))
-        values = resolver.scope.values
-        members = values.members(name.name) if name.name in values else ()
-        raise mistake('G408', f'only models and their parts are {what}', name.span, **{
-            'reason': f'`{name.name}` is a value, which has no parameters' if members else
-            f'there is no model `{name.name}`',
-            'places': tuple(Place(values.spans[member], 'bound here') for member in members[:1]),
-            **unknown(name.name, name.span, models.bases(), listed(models.bases(), 'this file has no models'))})
+                          help=listed(models.bases(), 'this file has no models', 'model'))
+        raise _no_model(name, resolver.scope, what)
     found = resolver.select(models, base, name.name)
     keys = [found] if isinstance(found, Key) else found
     if not path:
         return [Unit(key) for key in keys]
     return [_unit(key, chains[key], path, spans, what) for key in keys if key in chains]
+
+
+def _no_model(name: nodes.Name, scope: Scope, what: str) -> Mistake:
+    known, bound = scope.models.bases(), scope.values.bases().get(name.name)
+    details = unknown(name.name, name.span, known, listed(known, 'this file has no models', 'model'))
+    reason = f'there is no model `{name.name}`'
+    if bound is not None:
+        reason = f'`{name.name}` is a value, which has no parameters'
+        details['places'] = (Place(bound, 'bound here'), *details.get('places', ()))
+    return mistake('G408', f'only models and their parts are {what}', name.span, reason=reason, **details)
 
 
 def _unit(model: Key, chain: ChainType, path: tuple[str, ...], spans: Sequence[Span], what: str) -> Unit:
@@ -180,7 +184,7 @@ def check_loss(node: nodes.Expression, resolver: Expressions, losses: Mapping[Ke
         (node.operand,) if isinstance(node, nodes.Unary) else (node,)
     for part in parts:
         base = part.base if isinstance(part, nodes.Index) else part
-        if isinstance(base, nodes.Name) and base.name not in resolver.scope.value_names() and (
+        if isinstance(base, nodes.Name) and not resolver.scope.has_value(base.name) and (
                 base.name not in RUNNING_NUMBERS):
             raise no_such(base.span, 'loss', base.name, {loss.base: span for loss, span in losses.items()})
 
@@ -196,4 +200,4 @@ def no_such(span: Span, what: str, name: str, names: Mapping[Any, Span]) -> Mist
     """
     known = {str(key): place for key, place in names.items()}
     return mistake('G101', f'there is no {what} `{name}`', span, **unknown(
-        name, span, known, listed(known, f'this file has no {what}s')))
+        name, span, known, listed(known, f'this file has no {what}s', what)))

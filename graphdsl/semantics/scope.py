@@ -261,6 +261,10 @@ class Scope:
     def with_numbers(self, numbers: Mapping[str, Any]) -> Scope:
         return replace(self, numbers=numbers)
 
+    def has_value(self, name: str) -> bool:
+        """Says whether a value or number has this name here, or may have it when all statements are unrolled."""
+        return name in self.numbers or name in self.values or name in self.values.expected
+
     def value_names(self) -> dict[str, Optional[Span]]:
         """Returns the names that values have here, with the place where each is bound; nothing if there are many."""
         if len(self.numbers) + len(self.values) > MANY:

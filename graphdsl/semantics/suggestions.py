@@ -8,6 +8,7 @@ from typing import Any, Iterable, Mapping, Union
 
 from graphdsl.diagnostics import Edit, Place, Span
 from graphdsl.semantics.elsewhere import NAMES
+from graphdsl.semantics.wording import listing
 
 #: A large file may have as many mistakes as names; among more than this nothing close is looked for.
 MANY = 1000
@@ -119,10 +120,18 @@ def _is_one_slip(name: str, other: str) -> bool:
     return short[i:] == long[i + 1:]
 
 
-def listed(names: Iterable[object], otherwise: str, most: int = 12) -> str:
-    """Returns a help that lists what there is, of many the first."""
+def listed(names: Iterable[object], otherwise: str, what: str = '', most: int = 12) -> str:
+    """Returns a help that lists what there is, of many the first ones and the last.
+
+    Args:
+        names: What there is.
+        otherwise (str): The help where there is nothing.
+        what (str): What one of them is called, if that is to be said.
+        most (int): How many are listed.
+    """
     shown = [f'`{name}`' for name in names]
     if not shown:
         return otherwise
-    rest = ['...'] if len(shown) > most else []
-    return f'there {"is" if len(shown) == 1 else "are"} ' + ', '.join(shown[:most] + rest)
+    start = f'there {"is" if len(shown) == 1 else "are"}' if not what else \
+        f'the only {what} is' if len(shown) == 1 else f'the {what}s are'
+    return f'{start} {listing(shown, most=most)}'

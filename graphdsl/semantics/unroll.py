@@ -62,7 +62,7 @@ def _inner(turn: Turn, resolver: Resolver) -> Optional[list[Turn]]:
     if isinstance(statement, nodes.For):
         domain = _domain(statement, resolver)
         inner = statement.body.statements
-        resolver.scope.work.add_statements(len(domain) * max(len(inner), 1), statement.span)
+        resolver.scope.work.add_statements(len(domain) * max(len(inner), 1), _head(statement))
         _expect_families(statement.body, resolver.scope, domain)
         name = statement.variable.name
         scopes = [turn.numbers if name == '_' else {**turn.numbers, name: value} for value in domain]
@@ -70,6 +70,10 @@ def _inner(turn: Turn, resolver: Resolver) -> Optional[list[Turn]]:
     taken = _branch(statement, resolver)
     resolver.scope.work.add_statements(1, statement.span)
     return [Turn(s, turn.numbers) for s in (taken.statements if taken is not None else ())]
+
+
+def _head(loop: nodes.For) -> Span:
+    return Span(loop.span.start, loop.domain.span.end)
 
 
 def _domain(loop: nodes.For, resolver: Resolver) -> Sequence[Any]:
@@ -82,7 +86,7 @@ def _domain(loop: nodes.For, resolver: Resolver) -> Sequence[Any]:
         start = resolver.integer(domain.start, 'the start of a range')
         stop = resolver.integer(domain.stop, 'the end of a range')
         if stop - start > resolver.scope.work.limits.statements:    # which a range of Python may not hold
-            resolver.scope.work.add_statements(stop - start, loop.span)
+            resolver.scope.work.add_statements(stop - start, _head(loop))
         return range(start, stop)
     if isinstance(domain, nodes.Call) and getattr(domain.function, 'name', '') == 'range':
         raise _python_range(domain)

@@ -25,10 +25,10 @@ def members(keys: Iterable[Key]) -> str:
     return listing(names)
 
 
-def listing(names: Sequence[str], last: str = 'and') -> str:
+def listing(names: Sequence[str], last: str = 'and', most: int = _MOST_LISTED) -> str:
     """Returns names as ``a, b and c``, those in the middle of many left out."""
-    if len(names) > _MOST_LISTED + 1:
-        names = [*names[:_MOST_LISTED - 1], f'{len(names) - _MOST_LISTED} more', names[-1]]
+    if len(names) > most + 1:
+        names = [*names[:most - 1], f'{len(names) - most} more', names[-1]]
     return f' {last} '.join(filter(None, [', '.join(names[:-1]), *names[-1:]]))
 
 

@@ -27,6 +27,7 @@ class Work:
         limit = self.limits.statements
         if self._statements > limit:
             raise TooMuch(mistake('G209', f'this unrolls to more than {limit:,} statements', span,
+                                  reason='with all that is unrolled before it',
                                   help=self.limits.advice('statements', self._statements)))
 
     def add_expressions(self, count: int, span: Span) -> None:

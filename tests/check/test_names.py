@@ -131,3 +131,8 @@ def test_what_would_hide_a_param_or_another_name_is_refused_with_both_places(mor
 def test_a_name_that_each_turn_of_a_loop_binds():
     _, (found,) = check(BASE + 'for i in 0..3 { y -> relu -> h }')
     assert 'h[i]' in found.help and not found.places
+
+
+def test_a_loss_is_found_among_very_many_names():
+    outputs = '\n'.join(f'output o_{i} = y' for i in range(1200))
+    assert codes(f'{outputs}\nmodel n = Linear(2)\nloss b = mean(n(x))\noptimizer SGD() owns n minimizes 2 * b') == []
