@@ -76,15 +76,15 @@ def declare(statement: nodes.Optimizer, resolver: Resolver, names: Names, chains
             failed = True
             for diagnostic in error.all():
                 report(diagnostic)
-    algorithm = _construct('optimizers', statement.algorithm, resolver)
-    if not units and not failed:
-        raise _owns_nothing(statement, owned)
     if statement.target is None:
         name = '_'.join(str(unit) for unit, _ in units)
-    else:
+    else:   # before all that may fail below: steps and schedules find the name of a wrong optimizer, too
         key = resolver.key(statement.target)
         names.bind(key, statement.target.span)
         name = str(key)
+    algorithm = _construct('optimizers', statement.algorithm, resolver)
+    if not units and not failed:
+        raise _owns_nothing(statement, owned)
     return Declared(statement.span, name, algorithm, tuple(units), tuple(terms) if names_losses else None,
                     tuple(hooks), skips, statement.owns[-1].span.end if statement.owns else None,
                     statement.target is not None)
