@@ -1,14 +1,16 @@
 """Resolves what is made once, before the first minibatch: links, initializers, optimizers, hooks."""
 from __future__ import annotations
 
+import inspect
 from dataclasses import dataclass
-from typing import Any, Optional
+from typing import Any, Callable, Iterable, Optional
 
 from graphdsl.semantics import calls, catalog
 from graphdsl.semantics.calls import Given, Signature, name_span
 from graphdsl.semantics.elsewhere import ADVICE
 from graphdsl.semantics.expressions import Expressions, is_known, literal, plain
 from graphdsl.semantics.computation import Construct, Expression, Literal, Sequence
+from graphdsl.semantics.numbers import shown
 from graphdsl.semantics.suggestions import unknown
 from graphdsl.diagnostics import Mistake, Place, Span, mistake
 from graphdsl.syntax import nodes
@@ -52,6 +54,8 @@ class Constructs(Expressions):
         names = [keyword for keyword, _ in keywords]
         given = Given(span, len(arguments), names, call)
         calls.check(thing, given, name if imported else '')
+        if module in ('optimizers', 'optimizer_hooks') and not imported:
+            check_numbers(thing, name, arguments, keywords)
         missing = catalog.missing_size(name, len(arguments), names) if size is not None else ''
         if missing:
             raise mistake('G306', f'`{name}` needs a value for `{missing}`', span, reason='not given here',
@@ -135,6 +139,23 @@ def check_repeated(call: nodes.Call) -> None:
         if first is not one:
             raise mistake('G306', f'the argument `{one.name}` is given twice', name_span(one), reason='again here',
                           places=(Place(name_span(first), 'first here'),), help='remove one of the two')
+
+
+def check_numbers(thing: Callable, name: str, arguments: Iterable[Expression],
+                  keywords: Iterable[tuple[str, Expression]]) -> None:
+    """Refuses an argument of an optimizer or hook that must be a number and is none.
+
+    Only its first update would tell, in the words of NumPy.
+    """
+    parameters = inspect.signature(thing).parameters
+    for argument, value in (*zip(parameters, arguments), *keywords):
+        default = parameters[argument].default if argument in parameters else None
+        is_wanted = type(default) in (int, float) or argument in ('rate', 'threshold')
+        if is_wanted and isinstance(value, Literal) and not isinstance(value.value, (bool, int, float)):
+            raise mistake('G203', f'`{argument}` of `{name}` must be a number', value.span,
+                          reason=f'this is {shown(value.value)}',
+                          help='write a number, such as `1e-3`, without quotes' if isinstance(value.value, str) else
+                          'write a number, such as `1e-3`')
 
 
 def needs_python(base: nodes.Name) -> Mistake:
