@@ -12,6 +12,7 @@ from chainer.dataset import convert
 from graphdsl.runtime.data import DataError
 from graphdsl.runtime.settings import Input
 
+
 class ColumnError(DataError):
     """Raised for a column that does not fit its input.
 
@@ -166,7 +167,8 @@ def _as_declared(value: Any, i: Input) -> Any:
 def _check_number(columns: int, inputs: Sequence[Input]) -> None:
     if columns != len(inputs):
         declared = f'{len(inputs)} {"is" if len(inputs) == 1 else "are"} declared'
-        raise ColumnErrors([ColumnError('G513', '', f'the data has {columns} columns, and {declared}',
+        has = '1 column' if columns == 1 else f'{columns} columns'
+        raise ColumnErrors([ColumnError('G513', '', f'the data has {has}, and {declared}',
                                         'name every column in order; `_` stands for one that is not wanted')])
 
 
