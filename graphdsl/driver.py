@@ -85,7 +85,6 @@ def _translate(source: Source, params: Mapping[str, Any], bind: Mapping[str, Any
     return Compilation(source, parsed.tree, graph, update_plan, module, imported, diagnostics, limits)
 
 
-
 def _check_steps(plan: Any, source: Source, limits: Limits) -> None:
     """Refuses a plan whose steps together compute more than is planned in short time."""
     total, spans = 0, {step.name: step.span for step in plan.graph.steps}

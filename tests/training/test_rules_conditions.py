@@ -13,6 +13,7 @@ pytestmark = pytest.mark.usefixtures('float64')
 
 # repeat, when
 
+
 @pytest.mark.parametrize('count, times', [('3', 3), ('1', 1), ('0', 0), ('-2', 0), ('2 - iteration', 2)])
 def test_repeat(count, times):
     graph = compiled(GAME + f'step critic repeat {count} {{ update critic }}\nstep generator {{ update generator }}\n')

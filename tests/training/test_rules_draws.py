@@ -6,6 +6,7 @@ from rules import Calls, Counted, GAME, T, U, X, compiled, iterate, minibatch
 
 pytestmark = pytest.mark.usefixtures('float64')
 
+
 def test_noise_alone_draws_no_data():
     """It has as many rows as a minibatch of its stream, which nobody drew; nor does the clock move."""
     text = GAME + 'step generator { update generator }\nstep critic when iteration >= 2 { update critic }\n'

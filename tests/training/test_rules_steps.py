@@ -12,6 +12,7 @@ pytestmark = pytest.mark.usefixtures('float64')
 
 # What an iteration is
 
+
 def test_without_a_step_an_iteration_is_one_step_that_updates_all_optimizers():
     """Law 3 as well: both gradients are taken at the weights that the step began with."""
     for extra in ('', 'step one { update generator, critic }', 'step one { update critic; update generator }'):
