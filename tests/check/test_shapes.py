@@ -287,3 +287,9 @@ def test_the_table_folds_families():
     table = shape_table.render(compilation, examine(compilation, wants_types=True))
     assert 'model m[0..4]' in table and '4 x 8' in table
     assert 'y[0..4]' in table and table.count('float32[B, 2]') == 2
+
+
+def test_a_loss_over_no_elements_is_no_mistake_of_ours():
+    """Its gradient divides by 0, while the gradients of the first iteration are looked at."""
+    graphdsl.compile('input x: float32[3]\nmodel m = Linear(0)\nx -> m -> y\nloss a = mean_squared_error(relu(y), y)\n'
+                     'optimizer SGD() owns m\n')
