@@ -16,12 +16,13 @@ class _TooLong(BaseException):
 
 
 @contextlib.contextmanager
-def guarded(limits: Limits, source: Source) -> Iterator[None]:
+def guarded(limits: Limits, source: Source, is_timed: bool = True) -> Iterator[None]:
     """Watches what happens within the context.
 
     Args:
         limits: Processor time in seconds, and memory in megabytes, that it may take.
         source: The file that is compiled.
+        is_timed: Whether its time counts; the first iteration of a run may take long.
 
     Raises:
         GraphError: If it takes more. A single call of NumPy's is not broken off; what exceeds the memory is.
@@ -29,7 +30,7 @@ def guarded(limits: Limits, source: Source) -> Iterator[None]:
     Systems without these limits, and threads other than the main one, go without.
     """
     try:
-        with _time(limits.seconds), _memory(limits.memory * 2 ** 20):
+        with _time(limits.seconds) if is_timed else contextlib.nullcontext(), _memory(limits.memory * 2 ** 20):
             yield
     except _TooLong:
         raise _error('G038', f'takes more than {limits.seconds:,} s of processor time', limits.advice('seconds'),

@@ -28,7 +28,8 @@ class Limits:
             that is computed in it.
         parameters: Elements of the parameters and statistics of all models.
         memory: Megabytes that a command takes before training.
-        seconds: Seconds of processor time that a command takes before training.
+        seconds: Seconds of processor time that a command takes before training, without the first iteration of a
+            run.
         errors: Errors and warnings that a command shows.
 
     Raises:
@@ -48,7 +49,7 @@ class Limits:
     examples: int = _limit(100_000_000, 'elements of inputs, noises and computed arrays, for two examples')
     parameters: int = _limit(200_000_000, 'elements of all parameters')
     memory: int = _limit(4000, 'megabytes that a command takes before training')
-    seconds: int = _limit(60, 'seconds of processor time before training')
+    seconds: int = _limit(10, 'seconds of processor time before training')
     errors: int = _limit(100, 'errors and warnings that are shown')
 
     def __post_init__(self) -> None:

@@ -65,7 +65,7 @@ def _train(compilation, length, out: str, seed: Optional[int], device: str, nan_
         raise click.UsageError('the file does not say how long to train: give --epochs or --iterations')
 
     def compiled() -> CompiledGraph:
-        with guarded(compilation.limits, compilation.source):
+        with guarded(compilation.limits, compilation.source, is_timed=False):
             program = with_room(compilation.limits, CompiledGraph, compilation)
         show(program.warnings[len(compilation.warnings):], compilation.source)
         return program
