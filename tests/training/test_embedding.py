@@ -253,7 +253,7 @@ def test_iterators_and_datasets(iterator):
     (TupleDataset(numpy.zeros((4, 4), 'f'), numpy.zeros(4, 'f')), {'t: int32': "'t' is declared as int32"}),
     (TupleDataset(numpy.zeros((4, 5), 'f'), numpy.zeros((4, 2), 'f')),
      {'x: float32[4]': "'x' is declared as float32[4]", 't: int32': 'the shape [2]'}),
-    (TupleDataset(numpy.zeros((4, 4), 'f')), {'x: float32[4]': '1 columns'}),
+    (TupleDataset(numpy.zeros((4, 4), 'f')), {'x: float32[4]': '1 column,'}),
     (DictDataset(x=numpy.zeros((4, 4), 'f')), {'t: int32': "no column 't'"}),
     (DictDataset(y=numpy.zeros((4, 4), 'f')), {'x: float32[4]': "no column 'x'", 't: int32': "no column 't'"}),
 ])
