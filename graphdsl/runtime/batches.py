@@ -40,6 +40,9 @@ class ColumnErrors(DataError):
         self.errors = tuple(errors)
         super().__init__('; '.join(map(str, self.errors)))
 
+    def parts(self) -> tuple[DataError, ...]:
+        return self.errors
+
 
 _DTYPES = {name: numpy.dtype(name) for name in ('float32', 'float64', 'int32', 'int64')}
 

@@ -7,14 +7,14 @@ import re
 import sysconfig
 import traceback
 from types import FrameType
-from typing import Any, Iterator, NamedTuple, Optional, Sequence
+from typing import Any, Iterator, Mapping, NamedTuple, Optional, Sequence
 
 import chainer
 import numpy
 from chainer import _backprop, function_node
 
 import graphdsl
-from graphdsl.diagnostics import Diagnostic, Place, Span
+from graphdsl.diagnostics import Diagnostic, Place, Span, in_order
 from graphdsl.runtime.data import DataError, Ended
 from graphdsl.runtime.shapes import kind_of
 from graphdsl.runtime.sizes import LimitError
@@ -47,23 +47,29 @@ class Frame(NamedTuple):
         return linecache.getline(self.file, self.line).strip()
 
 
-def explain(error: BaseException, origin: Any) -> Optional[Diagnostic]:
-    """Returns the diagnostic of an exception, or None if it does not come from a module, or is our own mistake.
+def explain(error: BaseException, origin: Any) -> tuple[Diagnostic, ...]:
+    """Returns the diagnostics of an exception, none if it does not come from a module, or is our own mistake.
 
     Args:
         error: The exception, with its traceback.
         origin (graphdsl.runtime.origin.Origin): Where the module's lines come from.
     """
     frames = frames_of(error)
-    places = [i for i, frame in enumerate(frames) if frame.file == origin.filename]
-    own = [frames[i] for i in places]
+    own = [frame for frame in frames if frame.file == origin.filename]
     spans = [span for span in (_span(frame, origin) for frame in own) if span is not None]
     if isinstance(error, LimitError):
-        return Diagnostic(error.code, error.message, spans[-1] if spans else Span(0, 0), help=error.help)
+        return Diagnostic(error.code, error.message, spans[-1] if spans else Span(0, 0), help=error.help),
     if not spans or is_ours(error, frames, origin.filename):
-        return None
-    last, inner = own[-1], frames[places[-1] + 1:]
-    callers = tuple(Place(span, 'called from here') for span in dict.fromkeys(spans[:-1]) if span != spans[-1])
+        return ()
+    if isinstance(error, DataError):
+        return of_data_error(error, spans[-1], origin.values, _callers(spans))
+    return _explained(error, origin, frames, spans),
+
+
+def _explained(error: BaseException, origin: Any, frames: Sequence[Frame], spans: Sequence[Span]) -> Diagnostic:
+    places = [i for i, frame in enumerate(frames) if frame.file == origin.filename]
+    last, inner = frames[places[-1]], frames[places[-1] + 1:]
+    callers = _callers(spans)
     code, doing = _doing(last)
     theirs = their_frame(inner)
     notes = (*(() if theirs is None else [raised_in(theirs, inner)]),
@@ -73,8 +79,6 @@ def explain(error: BaseException, origin: Any) -> Optional[Diagnostic]:
                           reason=f'{error.minibatches} minibatch{"" if error.minibatches == 1 else "es"} were drawn, '
                           'and there is no further one' if error.minibatches else 'there is not one minibatch',
                           help='train for less long, or let the iterator begin anew: `repeat=True` of Chainer\'s')
-    if isinstance(error, DataError):
-        return Diagnostic('G505', error.message, spans[-1], places=callers, help=error.help)
     if is_memory(error):
         return Diagnostic('G735', 'there is not enough memory for this', spans[-1], reason=summary(error),
                           places=callers, notes=notes, help=LESS_MEMORY)
@@ -86,6 +90,26 @@ def explain(error: BaseException, origin: Any) -> Optional[Diagnostic]:
                       notes=(*notes, *_in_runtime(inner)), help=WHOLE_WAY if theirs is not None else '')
 
 
+def _callers(spans: Sequence[Span]) -> tuple[Place, ...]:
+    """Returns the places of the lines that led to the last one."""
+    return tuple(Place(span, 'called from here') for span in dict.fromkeys(spans[:-1]) if span != spans[-1])
+
+
+def of_data_error(error: DataError, span: Span, values: Mapping[str, Span], places: tuple[Place, ...] = (),
+                  notes: tuple[str, ...] = ()) -> tuple[Diagnostic, ...]:
+    """Returns what is wrong with data: for each column at its input, else at a span.
+
+    Args:
+        error: The exception.
+        span: Where to tell what is about no single input.
+        values: Where each input is.
+        places: Further places, where it is told as a whole.
+        notes: Facts, for each.
+    """
+    return in_order(Diagnostic(one.code, one.message, values.get(one.column, span), help=one.help, notes=notes,
+                               places=places if one is error else ()) for one in error.parts())
+
+
 def of_data(error: BaseException, span: Span, inner: Sequence[Frame], what: str = 'a minibatch') -> Diagnostic:
     """Returns the diagnostic of an exception that was raised while data was read.
 
@@ -95,8 +119,6 @@ def of_data(error: BaseException, span: Span, inner: Sequence[Frame], what: str 
         inner: The lines that it passed within.
         what: What was read.
     """
-    if isinstance(error, DataError):
-        return Diagnostic('G505', error.message, span, help=error.help)
     if is_memory(error):
         return Diagnostic('G735', f'there is not enough memory to read {what}', span, reason=summary(error),
                           help=LESS_MEMORY)

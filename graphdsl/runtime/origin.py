@@ -6,10 +6,9 @@ import re
 import traceback
 from typing import Dict, Iterable, Mapping, Optional
 
-from graphdsl.diagnostics import Diagnostic, GraphError, Source, Span, in_order
-from graphdsl.runtime.batches import ColumnErrors
+from graphdsl.diagnostics import Diagnostic, GraphError, Source, Span
 from graphdsl.runtime.data import DataError, Ended
-from graphdsl.runtime.failures import explain, frames_of, is_ours, of_data
+from graphdsl.runtime.failures import explain, frames_of, is_ours, of_data, of_data_error
 from graphdsl.runtime.settings import Input
 
 _LINE_COMMENT = re.compile(r'  # line \d+$')
@@ -89,21 +88,15 @@ class Origin:
             stream (str): Name of the stream that is read.
             what (str): What is read, in a few words.
         """
-        span = next((self.values[i.name] for i in inputs if i.stream == stream and i.name in self.values), Span(0, 0))
-        return _Reading(self, span, what)
+        return _Reading(self, self._first_of(inputs, stream), what)
 
-    def errors_of_stream(self, error: DataError, inputs: Iterable[Input], stream: str, note: str = ''
+    def errors_of_stream(self, error: DataError, inputs: Iterable[Input], stream: str, note: str
                          ) -> tuple[Diagnostic, ...]:
         """Returns what is wrong with the data of a stream, at its inputs, or at the first of them."""
-        span = next((self.values[i.name] for i in inputs if i.stream == stream and i.name in self.values), Span(0, 0))
-        return self.of_data(error, span, note)
+        return of_data_error(error, self._first_of(inputs, stream), self.values, notes=(note,))
 
-    def of_data(self, error: DataError, span: Span, note: str = '') -> tuple[Diagnostic, ...]:
-        """Returns what is wrong with data: for each column at its input, else at a span."""
-        errors = error.errors if isinstance(error, ColumnErrors) else [error]
-        return in_order(Diagnostic(getattr(one, 'code', 'G505'), one.message,
-                                   self.values.get(getattr(one, 'column', ''), span),
-                                   notes=(note,) if note else (), help=one.help) for one in errors)
+    def _first_of(self, inputs: Iterable[Input], stream: str) -> Span:
+        return next((self.values[i.name] for i in inputs if i.stream == stream and i.name in self.values), Span(0, 0))
 
     def span_of_call(self) -> Optional[Span]:
         """Returns the place of the innermost line of the module that is running."""
@@ -128,10 +121,8 @@ class _Errors:
     def __exit__(self, kind, error, traceback) -> None:
         # A function that ends the program would end it as if all were fine.
         if isinstance(error, (Exception, SystemExit)) and not isinstance(error, GraphError):
-            diagnostic = explain(error, self._origin)
-            if diagnostic is not None:
-                found = self._origin.of_data(error, diagnostic.span) if isinstance(error, ColumnErrors) else \
-                    [diagnostic]
+            found = explain(error, self._origin)
+            if found:
                 raise _error(error)(found, self._origin.source) from error
 
 
@@ -150,7 +141,7 @@ class _Reading:
         if isinstance(error, (Exception, SystemExit)) and not isinstance(error, GraphError):
             frames = frames_of(error)[1:]
             if not is_ours(error, frames):
-                found = self._origin.of_data(error, self._span) if isinstance(error, ColumnErrors) else \
+                found = of_data_error(error, self._span, self._origin.values) if isinstance(error, DataError) else \
                     [of_data(error, self._span, frames, self._what)]
                 raise GraphError(found, self._origin.source) from error
 

@@ -12,7 +12,14 @@ class DataError(Exception):
     Args:
         message (str): What is wrong, and in which file.
         help (str): The next step.
+
+    Attributes:
+        code: Of the diagnostic.
+        column: Name of the input that it is about; empty where it is about no single one.
     """
+
+    code = 'G505'
+    column = ''
 
     def __init__(self, message: str, help: str = ''):
         self.message = message
@@ -21,6 +28,10 @@ class DataError(Exception):
 
     def __str__(self) -> str:
         return f'{self.message}; {self.help}' if self.help else self.message
+
+    def parts(self) -> tuple[DataError, ...]:
+        """Returns what is to be told one by one."""
+        return (self,)
 
 
 class Ended(StopIteration):
