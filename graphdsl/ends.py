@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import contextlib
 import linecache
-import os
 import platform
 import re
 import sys
@@ -17,6 +16,7 @@ from typing import Any, Callable, Iterator, Optional
 import click
 
 import graphdsl
+from graphdsl import own
 from graphdsl.diagnostics import GraphError, Source, Span
 
 WRONG, INTERNAL_ERROR, INTERRUPTED = 1, 70, 130
@@ -76,13 +76,13 @@ def _traceback(context: click.Context, error: BaseException) -> None:
 def bug_report(error: BaseException) -> str:
     """Returns what to say, and to report, of a mistake of ours."""
     frames = list(traceback.walk_tb(error.__traceback__))
-    innermost = next(((frame.f_code.co_filename, line) for frame, line in reversed(frames) if _is_ours(frame)), None)
+    innermost = next(((frame.f_code.co_filename, line) for frame, line in reversed(frames)
+                      if own.is_own(frame.f_code.co_filename)), None)
     message = traceback.format_exception_only(type(error), error)[-1].strip()
     lines = ['graphdsl has a bug: ' + message, 'This is our mistake, not yours. Please report it, with the graph file '
              'and these lines; `--traceback` shows more.']
     if innermost is not None:
-        file, line = innermost
-        lines.append(f'  raised at      {os.path.relpath(file, os.path.dirname(_folder()))}, line {line}')
+        lines.append(f'  raised at      {own.place(*innermost)}')
     place = _place(frames)
     if place is not None:
         lines.append(f'  while at       {place}')
@@ -90,14 +90,6 @@ def bug_report(error: BaseException) -> str:
     lines.append(f'  Python         {platform.python_version()}, {platform.platform()}')
     lines.append('  ' + ', '.join(f'{name} {_version(name)}' for name in ('Chainer', 'NumPy', 'Lark')))
     return '\n'.join(lines)
-
-
-def _folder() -> str:
-    return os.path.dirname(os.path.abspath(graphdsl.__file__))
-
-
-def _is_ours(frame: Any) -> bool:
-    return frame.f_code.co_filename.startswith(_folder() + os.sep)
 
 
 def _version(name: str) -> str:

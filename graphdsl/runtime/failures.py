@@ -13,7 +13,7 @@ import chainer
 import numpy
 from chainer import _backprop, function_node
 
-import graphdsl
+from graphdsl import own
 from graphdsl.diagnostics import Diagnostic, Place, Span, in_order
 from graphdsl.runtime.data import DataError, Ended
 from graphdsl.runtime.shapes import kind_of
@@ -24,9 +24,8 @@ LESS_MEMORY = 'take a smaller `batch`; `accumulate n` in a step gives the gradie
 WHOLE_WAY = '`--traceback` shows the whole way there'
 # What our own code raises by mistake alone.
 _OURS = (NameError, AssertionError, NotImplementedError)
-_OWN_FOLDER = os.path.dirname(graphdsl.__file__)
 _LIBRARIES = tuple({*(sysconfig.get_paths()[name] for name in ('stdlib', 'platstdlib', 'purelib', 'platlib')),
-                    *(os.path.dirname(package.__file__) for package in (graphdsl, chainer, numpy))})
+                    own.FOLDER, *(os.path.dirname(package.__file__) for package in (chainer, numpy))})
 _BACKWARD_LOOPS = (function_node._backprop.__code__, _backprop._backprop_to_all.__code__)
 _OPTIMIZER = re.compile(r"(?:optimizers\[|update_if_finite\()'(.*?)'")
 _WORD = re.compile(r'[^\W\d]\w*(?:\[[\w, ]+\])?')
@@ -55,8 +54,8 @@ def explain(error: BaseException, origin: Any) -> tuple[Diagnostic, ...]:
         origin (graphdsl.runtime.origin.Origin): Where the module's lines come from.
     """
     frames = frames_of(error)
-    own = [frame for frame in frames if frame.file == origin.filename]
-    spans = [span for span in (_span(frame, origin) for frame in own) if span is not None]
+    written = [frame for frame in frames if frame.file == origin.filename]
+    spans = [span for span in (_span(frame, origin) for frame in written) if span is not None]
     if isinstance(error, LimitError):
         return Diagnostic(error.code, error.message, spans[-1] if spans else Span(0, 0), help=error.help),
     if not spans or is_ours(error, frames, origin.filename):
@@ -150,7 +149,7 @@ def _is_of_a_library(file: str) -> bool:
 def is_ours(error: BaseException, frames: Sequence[Frame], module: str = '') -> bool:
     """Tells whether an exception is a mistake of the compiler, or of what it wrote."""
     innermost = frames[-1].file if frames else ''
-    return isinstance(error, _OURS) and (innermost == module or innermost.startswith(_OWN_FOLDER + os.sep))
+    return isinstance(error, _OURS) and (innermost == module or own.is_own(innermost))
 
 
 def is_memory(error: BaseException) -> bool:
@@ -243,9 +242,9 @@ def raised_in(theirs: Frame, inner: Sequence[Frame]) -> str:
 
 
 def _in_runtime(inner: Sequence[Frame]) -> Iterator[str]:
-    if inner and inner[-1].file.startswith(_OWN_FOLDER + os.sep):
-        place = os.path.relpath(inner[-1].file, os.path.dirname(_OWN_FOLDER))
-        yield f'it was raised in {place}, line {inner[-1].line}: if the graph is right here, please report it'
+    if inner and own.is_own(inner[-1].file):
+        place = own.place(inner[-1].file, inner[-1].line)
+        yield f'it was raised in {place}: if the graph is right here, please report it'
 
 
 def shown_path(path: str) -> str:
