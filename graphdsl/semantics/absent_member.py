@@ -1,11 +1,11 @@
 """Explains which member of a family is asked for and is not there, and which loop made those that are."""
 from __future__ import annotations
 
-import dataclasses
 from dataclasses import replace
-from typing import Any, Iterator, Optional
+from typing import Any, Optional
 
 from graphdsl.semantics import numbers
+from graphdsl.semantics.mentions import names_in
 from graphdsl.semantics.scope import Broken, Names, Scope
 from graphdsl.diagnostics import Diagnostic, Place, Span
 from graphdsl.syntax import nodes
@@ -45,18 +45,6 @@ def _with(item: nodes.Expression, scope: Scope) -> str:
     known = {name: scope.numbers[name] for name in dict.fromkeys(names_in(item)) if name in scope.numbers}
     shown = [f'`{name}` = {numbers.shown(value)}' for name, value in known.items() if not isinstance(value, Broken)]
     return f', with {" and ".join(shown)}' if shown and not isinstance(item, nodes.Name) else ''
-
-
-def names_in(node: Any) -> Iterator[str]:
-    """Yields the names within a piece of syntax."""
-    if isinstance(node, nodes.Name):
-        yield node.name
-    elif isinstance(node, tuple):
-        for item in node:
-            yield from names_in(item)
-    elif dataclasses.is_dataclass(node) and not isinstance(node, Span):
-        for field in dataclasses.fields(node):
-            yield from names_in(getattr(node, field.name))
 
 
 def _is_within(inner: Span, outer: Span) -> bool:

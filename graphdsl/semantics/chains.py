@@ -13,6 +13,7 @@ from graphdsl.semantics.resolve import Resolver
 from graphdsl.semantics.scope import Names, Scope, allowed, bound_twice
 from graphdsl.semantics.suggestions import unknown
 from graphdsl.semantics.unroll import Report, Turn, expected, unroll
+from graphdsl.semantics.wording import circle_of
 from graphdsl.diagnostics import Diagnostic, Mistake, Place, Span, mistake
 from graphdsl.limits import Limits
 from graphdsl.syntax import nodes
@@ -74,13 +75,12 @@ class ChainBuilder:
     def _circle(self, name: str, span: Span) -> Mistake:
         """Makes the mistake of a block that is used while it is built."""
         names = [outer for outer, _ in self._building]
-        circle = self._building[names.index(name):]
-        row = ' -> '.join(f'`{one}`' for one in (*names[names.index(name):], name))
+        around = self._building[names.index(name):]
         places = tuple(Place(use, f'`{inner}` is used within `{outer}`')
-                       for (outer, _), (inner, use) in zip(circle, circle[1:]))
+                       for (outer, _), (inner, use) in zip(around, around[1:]))
         return mistake('G312', f'the block `{name}` contains itself', span,
-                       reason=f'used within `{circle[-1][0]}`', places=places[:_MOST_PLACES],
-                       notes=((f'the circle is {row}',) if places else ()) + hiding(name),
+                       reason=f'used within `{around[-1][0]}`', places=places[:_MOST_PLACES],
+                       notes=((circle_of([outer for outer, _ in around]),) if places else ()) + hiding(name),
                        help='such a block never ends; a `for` in a body repeats a part')
 
     def _with_defaults(self, block: nodes.Block, values: Mapping[str, Any]) -> dict[str, Any]:

@@ -15,7 +15,7 @@ from graphdsl.semantics.paths import no_such
 from graphdsl.semantics.resolve import Resolver
 from graphdsl.semantics.scope import Names
 from graphdsl.semantics.suggestions import unknown
-from graphdsl.semantics.wording import members
+from graphdsl.semantics.wording import members, with_article
 from graphdsl.diagnostics import Diagnostic, Edit, Mistake, Place, Span, mistake
 from graphdsl.syntax import nodes
 
@@ -125,7 +125,7 @@ def _one(node: nodes.Expression, resolver: Resolver, names: Names, what: str,
     """Returns the name of the one optimizer or step that an expression names."""
     base = node.base if isinstance(node, nodes.Index) else node
     if not isinstance(base, nodes.Name):
-        raise mistake('G217', f'this is no name of {"an" if what[0] in "aeiou" else "a"} {what}', node.span,
+        raise mistake('G217', f'this is no name of {with_article(what)}', node.span,
                       help='a hyperparameter is named `OPTIMIZER.HYPERPARAMETER`' if what == 'optimizer' else '')
     if base.name not in names:
         raise no_optimizer(base, names, unnamed(base.name)) if what == 'optimizer' else no_such(

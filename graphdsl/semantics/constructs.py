@@ -12,6 +12,7 @@ from graphdsl.semantics.expressions import Expressions, is_known, literal, plain
 from graphdsl.semantics.computation import Construct, Expression, Literal, Sequence
 from graphdsl.semantics.numbers import shown
 from graphdsl.semantics.suggestions import unknown
+from graphdsl.semantics.wording import with_article
 from graphdsl.diagnostics import Mistake, Place, Span, mistake
 from graphdsl.syntax import nodes
 
@@ -122,7 +123,7 @@ class Constructs(Expressions):
         what = _KINDS[module]
         for other, kind in _KINDS.items():
             if base.name in catalog.members(other):
-                return mistake('G106', f'`{base.name}` is {_article(kind)}, and {_article(what)} is wanted',
+                return mistake('G106', f'`{base.name}` is {with_article(kind)}, and {with_article(what)} is wanted',
                                base.span, reason=_PLACES[kind],
                                help=f'write a class of chainer.{module}, such as `{_EXAMPLES[module]}`')
         known = {**catalog.members(module), **(catalog.members('functions') if module == 'links' else {})}
@@ -162,7 +163,3 @@ def needs_python(base: nodes.Name) -> Mistake:
     return mistake('G310', f'`{base.name}` needs Python objects, which a graph file cannot write', base.span,
                    reason='it takes or gives callables or objects',
                    help='write a wrapper in Python and import it')
-
-
-def _article(noun: str) -> str:
-    return f'an {noun}' if noun[0] in 'aeiou' else f'a {noun}'

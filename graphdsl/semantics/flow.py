@@ -8,6 +8,7 @@ from graphdsl.semantics import catalog
 from graphdsl.semantics.builtins import WITHOUT_GRADIENT
 from graphdsl.semantics.computation import (
     Apply, Assignment, Builtin, Comparison, Expression, Function, Key, ModelName, Previous, Reference, Scalar, children)
+from graphdsl.semantics.wording import circle_of
 from graphdsl.diagnostics import Mistake, Place, Span, mistake
 
 _MOST_PLACES = 6
@@ -67,10 +68,9 @@ def _cycle(assignments: Sequence[Assignment], needs: Sequence[set[int]], left: s
     places = list(found.values())
     if len(places) > _MOST_PLACES:
         places[_MOST_PLACES // 2:-_MOST_PLACES // 2] = []
-    names = ' -> '.join(f'`{key}`' for key in (*keys, keys[0]))
     return mistake('G301', f'{len(keys)} values depend on each other in a circle', assignments[first].span,
                    reason=f'`{keys[0]}` is computed from `{keys[-1]}`', places=tuple(places),
-                   notes=(f'the circle is {names}',),
+                   notes=(circle_of(keys),),
                    help='compute one of them from something else; a number of the iteration before is a `state`')
 
 

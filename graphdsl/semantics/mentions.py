@@ -1,6 +1,7 @@
 """Which names a file mentions, wherever they stand: also in branches that are not taken."""
 from __future__ import annotations
 
+import dataclasses
 from dataclasses import dataclass
 from typing import Any, Iterable, Iterator, Mapping
 
@@ -27,6 +28,18 @@ class Mention:
     node: nodes.Name
     is_call: bool
     in_body: bool
+
+
+def names_in(node: Any) -> Iterator[str]:
+    """Yields the names within an expression, from left to right."""
+    if isinstance(node, nodes.Name):
+        yield node.name
+    elif isinstance(node, tuple):
+        for item in node:
+            yield from names_in(item)
+    elif dataclasses.is_dataclass(node) and not isinstance(node, Span):
+        for field in dataclasses.fields(node):
+            yield from names_in(getattr(node, field.name))
 
 
 def mentions(tree: nodes.Braces) -> Iterator[Mention]:

@@ -12,7 +12,7 @@ from graphdsl.semantics.optimizers import Declared
 from graphdsl.semantics.ownership import Ownership, units
 from graphdsl.semantics.reach import UsedOutputs, unreached
 from graphdsl.semantics.suggestions import meant
-from graphdsl.semantics.wording import grouped, listing, members
+from graphdsl.semantics.wording import grouped, listing, members, with_article
 from graphdsl.diagnostics import Diagnostic, Edit, Place, Span
 
 _MOST_PLACES = 3
@@ -118,7 +118,7 @@ class Minimized:
         close = meant(str(key), map(str, self._owners.losses))
         is_name = term.span.end - term.span.start == len(str(key))
         return Diagnostic('G405', f'`{key}` is not a loss', term.span,
-                          reason=f'it is {"an" if kind == "output" else "a"} {kind}' if made else 'it is an input',
+                          reason=f'it is {with_article(kind)}' if made else 'it is an input',
                           places=(Place(made.span, f'makes `{key}`'),) if made is not None else (),
                           help=f'did you mean `{close}`?' if close else
                           f'declare it with `loss {key} = ...`' if kind == 'value' and made is None else

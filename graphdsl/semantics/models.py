@@ -11,7 +11,7 @@ from graphdsl.semantics.graph import Load, Model, Unit
 from graphdsl.semantics.numbers import shown
 from graphdsl.semantics.resolve import Resolver
 from graphdsl.semantics.suggestions import listed, unknown
-from graphdsl.semantics.wording import members
+from graphdsl.semantics.wording import circle_of, members
 from graphdsl.diagnostics import Diagnostic, Mistake, Place, Span, mistake
 from graphdsl.syntax import nodes
 
@@ -89,16 +89,15 @@ class Models:
             if original in self._chains:
                 self._attempt(self._settle, copy, original)
 
-    def _circle(self, circle: list[Key]) -> Mistake:
+    def _circle(self, keys: list[Key]) -> Mistake:
         """Makes the mistake of models each of which is a copy of the next, and the last of the first."""
-        first, *others = circle
-        following = dict(zip(circle, [*others, first]))
-        names = ' -> '.join(f'`{key}`' for key in (*circle, first))
+        first, *others = keys
+        following = dict(zip(keys, [*others, first]))
         return mistake('G317', 'these models are copies of each other' if others else f'`{first}` is a copy of itself',
                        self._copies[first][0].span, reason=f'`{first}` is a copy of `{following[first]}`',
                        places=tuple(Place(self._copies[key][0].span, f'`{key}` is a copy of `{following[key]}`')
                                     for key in others[:_MOST_PLACES]),
-                       notes=(f'the circle is {names}',) if others else (),
+                       notes=(circle_of(keys),) if others else (),
                        help='one of them must be defined by itself: `model m = ...`')
 
     def _settle(self, copy: Key, original: Key) -> None:

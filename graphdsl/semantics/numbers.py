@@ -126,6 +126,14 @@ def size(value: Any) -> int:
     return count
 
 
+def as_float(value: Any, span: Span) -> float:
+    """Turns a number into a float; raises :class:`Mistake` for one that is too large."""
+    try:
+        return float(value)
+    except OverflowError:
+        raise too_large(span) from None
+
+
 def too_large(span: Span) -> Mistake:
     return mistake('G202', 'this is too large', span, help='numbers go up to 1.8e308')
 

@@ -8,7 +8,7 @@ from graphdsl.semantics import paths
 from graphdsl.semantics.computation import Arithmetic, ChainType, Construct, Expression, Key, Literal, Reference
 from graphdsl.semantics.computation import Sequence as Listing
 from graphdsl.semantics.graph import Term, Unit
-from graphdsl.semantics.numbers import too_large
+from graphdsl.semantics.numbers import as_float
 from graphdsl.semantics.resolve import Resolver
 from graphdsl.semantics.scope import Names
 from graphdsl.semantics.unroll import Report, unroll
@@ -212,14 +212,7 @@ def _term(span: Span, expression: Expression) -> Term:
     if isinstance(expression, Arithmetic) and expression.operator == '*':
         for weight, loss in (expression.operands, expression.operands[::-1]):
             if isinstance(weight, Literal) and isinstance(loss, Reference):
-                return Term(span, loss.key, _as_float(weight))
+                return Term(span, loss.key, as_float(weight.value, weight.span))
     raise mistake('G405', 'an optimizer minimizes losses, each perhaps times a number', span,
                   reason='the number must be known while compiling',
                   help='write a weight as `0.5 * a`; give anything else a name with `loss NAME = ...`')
-
-
-def _as_float(weight: Literal) -> float:
-    try:
-        return float(weight.value)
-    except OverflowError:
-        raise too_large(weight.span) from None

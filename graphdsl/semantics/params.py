@@ -6,11 +6,12 @@ from dataclasses import replace
 from typing import Any, Iterator, Mapping, Optional
 
 from graphdsl.semantics import numbers
-from graphdsl.semantics.absent_member import names_in
+from graphdsl.semantics.mentions import names_in
 from graphdsl.semantics.resolve import Resolver
 from graphdsl.semantics.scope import Broken, allowed, bound_twice
 from graphdsl.semantics.suggestions import is_certain, listed, meant
 from graphdsl.semantics.unroll import Report
+from graphdsl.semantics.wording import circle_of
 from graphdsl.diagnostics import Diagnostic, Edit, GraphError, Mistake, Place, Source, Span, mistake
 from graphdsl.syntax import nodes
 from graphdsl.syntax.parse import parse
@@ -82,9 +83,9 @@ def _with_circle(diagnostic: Diagnostic, name: str, params: list[nodes.Param]) -
     if diagnostic.code != 'G101' or name not in before:
         return diagnostic
     row = [name]
-    while len(row) == 1 or row[-1] != name:
+    while before[row[-1]] != name:
         row.append(before[row[-1]])
-    return replace(diagnostic, notes=(f'the circle is {" -> ".join(f"`{one}`" for one in row)}',),
+    return replace(diagnostic, notes=(circle_of(row),),
                    help='give one of them a value that needs none of the others')
 
 
@@ -94,7 +95,7 @@ def _override(param: nodes.Param, default: Any, value: Any, resolver: Resolver) 
     value = _as_plain(value)
     problem = f'`{param.name.name}` cannot be set to {numbers.shown(value)}'
     if isinstance(default, float) and isinstance(value, int) and not isinstance(value, bool):
-        value = _as_float(param, value)
+        value = numbers.as_float(value, param.span)
     if isinstance(default, (list, tuple)) and isinstance(value, (list, tuple)):
         value = type(default)(value)
     if default is not None and type(value) is not type(default):
@@ -121,13 +122,6 @@ def _read(param: nodes.Param, text: str, resolver: Resolver) -> Any:
     raise mistake('G212', f'`{param.name.name}` cannot be set to {numbers.shown(text)}', param.default.span,
                   reason='the default is no string, and what is set cannot be read',
                   help='write it as in a graph file: `4`, `1e-3`, `true`, `[1, 2]`')
-
-
-def _as_float(param: nodes.Param, value: int) -> float:
-    try:
-        return float(value)
-    except OverflowError:
-        raise numbers.too_large(param.span) from None
 
 
 def _as_plain(value: Any) -> Any:

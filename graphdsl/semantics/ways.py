@@ -7,7 +7,7 @@ from typing import Collection, Iterator, Mapping, Optional, Sequence
 from graphdsl.semantics.computation import (
     Apply, Assignment, Builtin, Comparison, Expression, Function, Key, ModelName, Reference, Scalar, children, walk)
 from graphdsl.semantics.flow import gradient_sources, is_cut, reaching
-from graphdsl.semantics.wording import row
+from graphdsl.semantics.wording import row, with_article
 from graphdsl.diagnostics import Place, Span
 
 _MOST_WAYS = 3
@@ -52,7 +52,7 @@ class Way:
         if self.end == 'cut':
             return f'the way {way} to the loss `{self.loss}` is cut by {cutter(self.cut)}: no gradient flows through it'
         if self.end == 'report':
-            return f'the way {way} ends here: `{self.last}` is only {_article(self.report)} {self.report}'
+            return f'the way {way} ends here: `{self.last}` is only {with_article(self.report)}'
         return f'the way {way} ends here: no edge and no loss reads `{self.last}`'
 
     def places(self) -> tuple[Place, ...]:
@@ -228,7 +228,3 @@ def cutter(node: Optional[Expression]) -> str:
     if isinstance(node, Comparison):
         return 'a comparison'
     return 'a number that is read from it' if isinstance(node, Scalar) else 'this'
-
-
-def _article(word: str) -> str:
-    return 'an' if word[0] in 'aeiou' else 'a'

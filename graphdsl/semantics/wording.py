@@ -25,11 +25,21 @@ def members(keys: Iterable[Key]) -> str:
     return listing(names)
 
 
-def listing(names: Sequence[str], last: str = 'and', most: int = _MOST_LISTED) -> str:
+def listing(names: Sequence[str], most: int = _MOST_LISTED) -> str:
     """Returns names as ``a, b and c``, those in the middle of many left out."""
     if len(names) > most + 1:
         names = [*names[:most - 1], f'{len(names) - most} more', names[-1]]
-    return f' {last} '.join(filter(None, [', '.join(names[:-1]), *names[-1:]]))
+    return ' and '.join(filter(None, [', '.join(names[:-1]), *names[-1:]]))
+
+
+def with_article(noun: str) -> str:
+    """Returns ``an optimizer`` for ``optimizer``."""
+    return f'an {noun}' if noun[0] in 'aeiou' else f'a {noun}'
+
+
+def circle_of(names: Sequence[object]) -> str:
+    """Returns a note on names each of which leads to the next, and the last to the first: all of them."""
+    return 'the circle is ' + ' -> '.join(f'`{name}`' for name in (*names, names[0]))
 
 
 def row(names: Sequence[object]) -> str:
