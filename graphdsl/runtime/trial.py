@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import contextlib
+from collections import Counter
 from typing import Any, Iterator, Mapping
 
 import chainer
@@ -15,7 +16,7 @@ from graphdsl.runtime.finite import unchecked
 from graphdsl.runtime.origin import Origin
 
 
-# A step that is repeated, or goes on over many minibatches, is tried for so many draws.
+# A step that is repeated, or goes on over many minibatches, is tried for so many draws of each stream and noise.
 _MOST_DRAWS = 200
 
 
@@ -104,10 +105,15 @@ class _Shapes(chainer.FunctionHook):
         if shapes == {(2, 1), (2,)}:
             span = self._origin.span_of_call()
             if span is not None:
-                self._warnings.setdefault(span, Diagnostic(
-                    'G154', 'arrays of the shapes (B, 1) and (B,) meet here', span, severity='warning',
-                    reason='the result has the shape (B, B): a value for every pair of examples',
-                    help='take the axis away with `v[:, 0]`, or give the other one with `expand_dims(v, 1)`'))
+                self._warnings.setdefault(span, column_meets_row(span))
+
+
+def column_meets_row(span: Span, places: tuple[Place, ...] = (), notes: tuple[str, ...] = ()) -> Diagnostic:
+    """Makes the warning of a column that meets a row."""
+    return Diagnostic('G154', 'arrays of the shapes (B, 1) and (B,) meet here', span, severity='warning',
+                      reason='the result has the shape (B, B): a value for every pair of examples', places=places,
+                      notes=notes,
+                      help='take the axis away with `v[:, 0]`, or give the other one with `expand_dims(v, 1)`')
 
 
 def zeros(module: Mapping[str, Any], rows: int = 2, length: int = 8) -> dict[str, Any]:
@@ -207,21 +213,23 @@ class _Enough(Exception):
 
 
 class _FewDraws(ZeroDraws):
-    """Draws zeros some times, and then no more."""
+    """Draws zeros some times of each stream and noise, and then no more."""
 
-    _count = 0
+    def __init__(self, *arguments: Any):
+        super().__init__(*arguments)
+        self._drawn: Counter[str] = Counter()
 
     def minibatch(self, stream: str, again: bool = False) -> list:
-        self._count_draw()
+        self._count(f'data {stream}')
         return super().minibatch(stream, again)
 
     def noise(self, name: str, again: bool = False) -> Any:
-        self._count_draw()
+        self._count(f'noise {name}')
         return super().noise(name, again)
 
-    def _count_draw(self) -> None:
-        self._count += 1
-        if self._count > _MOST_DRAWS:
+    def _count(self, what: str) -> None:
+        self._drawn[what] += 1
+        if self._drawn[what] > _MOST_DRAWS:
             raise _Enough
 
 

@@ -8,8 +8,9 @@ from graphdsl.diagnostics import Diagnostic, Place, Source
 from graphdsl.semantics.computation import (
     Apply, Arithmetic, Builtin, ChainType, Comparison, Expression, Function, Imported, Key, NumberFunction, Previous,
     Reference, Subscript)
-from graphdsl.runtime.failures import WHOLE_WAY, frames_of, raised_in, summary, their_frame
+from graphdsl.runtime.failures import WHOLE_WAY, frames_of, is_memory, raised_in, summary, their_frame
 from graphdsl.runtime.sizes import LimitError
+from graphdsl.runtime.trial import column_meets_row
 from graphdsl.semantics.graph import Graph, Input, Noise
 from graphdsl.shapes.mismatch import Arriving, Mismatch, explain
 from graphdsl.shapes.trace import Finding, Operand
@@ -44,16 +45,13 @@ class Reporter:
                        if span != found.node.span)
         notes = tuple(dict.fromkeys(self._note(operand, kind) for operand, kind in given if _is_type(kind)))
         if found.error is None:
-            return Diagnostic('G154', 'arrays of the shapes (B, 1) and (B,) meet here', found.node.span,
-                              reason='the result has the shape (B, B): a value for every pair of examples',
-                              places=places, notes=notes, severity='warning',
-                              help='take the axis away with `v[:, 0]`, or give the other one with `expand_dims(v, 1)`')
+            return column_meets_row(found.node.span, places, notes)
         if isinstance(found.error, LimitError):
             return Diagnostic(found.error.code, found.error.message, found.node.span, places=places, notes=notes,
                               help=found.error.help)
-        if isinstance(found.error, MemoryError):
+        if is_memory(found.error):
             return Diagnostic('G735', 'there is not enough memory for this', found.node.span, places=places,
-                              notes=notes, reason=str(found.error), help='is one of the sizes too large?')
+                              notes=notes, reason=summary(found.error), help='is one of the sizes too large?')
         frames = frames_of(found.error)
         theirs = their_frame(frames)
         if theirs is not None:

@@ -256,3 +256,13 @@ def test_time_is_guarded(tmp_path, command):
 def test_what_is_repeated_is_tried_for_a_while(count):
     text = BASE.replace('optimizer', 'optimizer o =') + f'step s {count} {{ update o }}'
     assert lines_run(lambda: graphdsl.compile(text)) < 4_000_000
+
+
+def test_many_noises_are_no_repetition():
+    """The first iteration is tried to its end, where something is wrong that only the run can tell."""
+    noises = ''.join(f'noise n{i}: float32[2] ~ normal(0, 1)\n' for i in range(300))
+    total = ', '.join(f'mean(n{i})' for i in range(300))
+    text = noises + BASE.replace('optimizer SGD(lr=0.1)', f'loss b = mean(y) * sum([{total}])\n'
+                                 'optimizer SGD(lr=10 ** 30)')
+    with pytest.raises(GraphError, match='G738'):
+        graphdsl.compile(text)
