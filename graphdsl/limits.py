@@ -28,8 +28,7 @@ class Limits:
             that is computed in it.
         parameters: Elements of the parameters and statistics of all models.
         memory: Megabytes that a command takes before training.
-        seconds: Seconds of processor time that a command takes before training, without the first iteration of a
-            run.
+        seconds: Seconds of processor time that a command takes, without the trial of a run and what follows.
         errors: Errors and warnings that a command shows.
 
     Raises:
@@ -49,7 +48,7 @@ class Limits:
     examples: int = _limit(100_000_000, 'elements of inputs, noises and computed arrays, for two examples')
     parameters: int = _limit(200_000_000, 'elements of all parameters')
     memory: int = _limit(4000, 'megabytes that a command takes before training')
-    seconds: int = _limit(10, 'seconds of processor time before training')
+    seconds: int = _limit(10, 'seconds of processor time, without the trial of a run')
     errors: int = _limit(100, 'errors and warnings that are shown')
 
     def __post_init__(self) -> None:

@@ -43,7 +43,7 @@ def make_trainer(program: Program, out: str, length: Optional[tuple[int, str]] =
         raise RunError('the length of the run is not given: write `epochs 20` in `train`, or pass it')
     if length[1] == 'epoch' and not settings.counts_epochs:
         raise RunError(f'no step draws from {program.streams[0]!r}, and an epoch would never end: '
-                         'give a number of iterations')
+                       'give a number of iterations')
     datasets = program.datasets()
     if not datasets:
         raise RunError('the graph has no data block: make a Trainer of your own with `updater(iterator)`')
@@ -120,6 +120,7 @@ def train(make_program: Callable[[], Program], seed: Optional[int], default_seed
         make_program: Makes it; its initial weights are drawn here.
         seed: Of the whole run; None takes ``default_seed``, the file's.
         default_seed: As said.
+        out: Folder of the results.
         nan_check: As of :func:`make_trainer`.
         options: Those of :func:`make_trainer`.
     """

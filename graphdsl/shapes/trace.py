@@ -25,7 +25,6 @@ from graphdsl.semantics.graph import Graph
 from graphdsl.shapes.origins import Origin, named_by_caller, origin_of
 from graphdsl.shapes.types import Type, type_of
 
-
 _NOTHING = Key('_')
 _THAT_FAIL = (Apply, Arithmetic, Comparison, Scalar, Subscript)
 
@@ -141,6 +140,7 @@ class Trace(chainer.FunctionHook):
         module: Names and values of its module.
         models: Of this module, by name. Parameters without a shape get one.
         given: Inputs, noise, states and counters by name, with ``batch_size`` rows.
+        limits: How large arrays may be.
 
     Attributes:
         types (dict): What each stage gave, by place; the last stage of an assignment, a tuple for all its names.
