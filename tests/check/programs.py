@@ -13,6 +13,16 @@ loss a = softmax_cross_entropy(y, t)
 optimizer SGD(lr=0.1) owns m
 """
 
+TWO = """
+input x: float32[3]
+model left = Linear(2)
+model right = Linear(2)
+x -> left -> h
+h -> right -> y
+loss a = mean(h)
+loss b = mean(y)
+"""
+
 
 def check(text, params=(), bind=(), limits=Limits()):
     """Checks a program as it stands; returns the graph, or None, and the diagnostics."""

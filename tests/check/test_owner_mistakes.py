@@ -12,7 +12,7 @@ import numpy
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from programs import check
+from programs import TWO, check
 from test_growth import lines_run
 
 from graphdsl.diagnostics import Source
@@ -188,26 +188,17 @@ for i in 0..4 {
     loss digit[i] = softmax_cross_entropy(y[i], t[:, i])
 }
 '''
-PAIR = '''
-input x: float32[4]
-model left = Linear(2)
-model right = Linear(2)
-x -> left -> h
-h -> right -> y
-loss a = mean(h)
-loss b = mean(y)
-'''
 
 
 @pytest.mark.parametrize('text', [
     HEADS + 'optimizer Adam() owns trunk, head[0..3]',
-    PAIR + 'optimizer Adam() owns left, right minimizes a',
-    PAIR + 'optimizer Adam() owns left minimizes a, b\noptimizer Adam() owns right',
-    PAIR + 'optimizer Adam() owns left\noptimizer Adam() owns right minimizes a',
-    PAIR + 'loss both = a + 2 * b\noptimizer Adam() owns left, right minimizes both',
-    PAIR + 'whole_ = a + b\nloss whole = 2 * whole_\noptimizer Adam() owns left, right minimizes a, b, whole_',
-    PAIR + 'optimizer Adam() owns leftt, right',
-    PAIR + 'optimizer both = Adam() owns left, right\nstep main { update botth }',
+    TWO + 'optimizer Adam() owns left, right minimizes a',
+    TWO + 'optimizer Adam() owns left minimizes a, b\noptimizer Adam() owns right',
+    TWO + 'optimizer Adam() owns left\noptimizer Adam() owns right minimizes a',
+    TWO + 'loss both = a + 2 * b\noptimizer Adam() owns left, right minimizes both',
+    TWO + 'whole_ = a + b\nloss whole = 2 * whole_\noptimizer Adam() owns left, right minimizes a, b, whole_',
+    TWO + 'optimizer Adam() owns leftt, right',
+    TWO + 'optimizer both = Adam() owns left, right\nstep main { update botth }',
 ])
 def test_edits_mend_the_file(text):
     """All that are offered, one after the other, leave nothing wrong."""

@@ -1,16 +1,6 @@
 """The law of one owner, and which optimizer minimizes what."""
 import pytest
-from programs import check
-
-TWO = '''
-input x: float32[3]
-model left = Linear(2)
-model right = Linear(2)
-x -> left -> h
-h -> right -> y
-loss a = mean(h)
-loss b = mean(y)
-'''
+from programs import TWO, check
 
 
 def found(more, program=TWO):

@@ -11,6 +11,7 @@ from strategies import examples, programs, relayout, tokens
 
 from graphdsl.diagnostics import GraphError, Source
 from graphdsl.driver import translate
+from graphdsl.syntax import words
 from graphdsl.syntax.parse import parse, parse_what_is_right
 from graphdsl.syntax.recover import recover
 
@@ -309,3 +310,28 @@ def test_recovery_is_linear(line):
     work(1)
     # At most so: what comes after the errors that are shown costs less.
     assert work(60) - work(30) <= 2.1 * (work(30) - work(15)) + 500
+
+
+PLACEHOLDERS = {
+    'LINK': 'Linear(2)', 'FUNCTION': 'relu', 'VALUE': '1', 'EXPRESSION': 'a + 1', 'NUMBER': '1', 'COUNT': '3',
+    'SIZE': '64', 'SHAPE': '2', 'SOURCE': 'iris()', '"MODULE"': '"lab"', '"FILE"': '"a.npz"', 'CONDITION': 'a > 1',
+    'HYPERPARAMETER': 'alpha', 'PART': 'linear_1', '...': ''}
+
+
+def written(form):
+    """A form with something for each of its placeholders, any other of which is a name."""
+    for word, text in PLACEHOLDERS.items():
+        form = form.replace(word, text)
+    return re.sub(r'\b[A-Z]{2,}\b', lambda match: match[0].lower(), form)
+
+
+@pytest.mark.parametrize('braces, form', [
+    *((braces, form) for braces, forms in words.FORMS.items() for form in forms.values()),
+    *(('', form) for form in (*words.BODIES.values(), *words.ANYWHERE.values())),
+    *((('' if first in words.FORMS[''] else 'optimizer' if first == 'owns' else 'step' if first == 'update'
+        else 'train'), form) for (first, _), form in words._WITH.items())])
+def test_the_forms_that_help_are_right(braces, form):
+    """What a message says to write can be read."""
+    text = written(form)
+    parse(Source({'': '{}', 'optimizer': 'optimizer _() {{ {} }}'}.get(braces, braces + ' _ {{ {} }}').format(text)
+                 if braces != 'train' else f'train {{ {text} }}'))
