@@ -10,7 +10,6 @@ import platform
 import re
 import sys
 import traceback
-from importlib import metadata
 from typing import Any, Callable, Iterator, Optional
 
 import click
@@ -93,6 +92,7 @@ def bug_report(error: BaseException) -> str:
 
 
 def _version(name: str) -> str:
+    from importlib import metadata      # what takes time to import, and is seldom needed
     try:
         return metadata.version(name)
     except metadata.PackageNotFoundError:
