@@ -1,6 +1,7 @@
 """Values of the params: their defaults, or what the caller sets."""
 from __future__ import annotations
 
+import functools
 import numbers as abstract
 from dataclasses import replace
 from typing import Any, Iterator, Mapping, Optional
@@ -15,6 +16,9 @@ from graphdsl.semantics.wording import circle_of
 from graphdsl.diagnostics import Diagnostic, Edit, GraphError, Mistake, Place, Source, Span, mistake
 from graphdsl.syntax import nodes
 from graphdsl.syntax.parse import parse
+
+#: A large file may have as many mistakes as params; the first ones are explained.
+_MOST_STEPS = 50_000
 
 
 def evaluate(params: list[nodes.Param], overrides: Mapping[str, Any], resolver: Resolver,
@@ -34,6 +38,7 @@ def evaluate(params: list[nodes.Param], overrides: Mapping[str, Any], resolver: 
     scope = resolver.scope
     later = {param.name.name: param.name.span for param in reversed(params)}
     within = replace(resolver, scope=replace(scope, numbers=values, later=later))
+    circles = _Circles(params)
     for param in params:
         name = param.name.name
         try:
@@ -47,7 +52,7 @@ def evaluate(params: list[nodes.Param], overrides: Mapping[str, Any], resolver: 
         except Mistake as error:
             values.setdefault(name, Broken(error.diagnostic))
             for diagnostic in error.all():
-                report(_with_circle(diagnostic, name, params) if name in later else diagnostic)
+                report(circles.added(diagnostic, name) if name in later else diagnostic)
         later.pop(name, None)
     for diagnostic in _no_params([name for name in overrides if name not in values], params):
         report(diagnostic)
@@ -70,23 +75,42 @@ def _no_params(names: list[str], params: list[nodes.Param]) -> Iterator[Diagnost
                              help=listed(known, 'this file has no params', 'param'))
 
 
-def _with_circle(diagnostic: Diagnostic, name: str, params: list[nodes.Param]) -> Diagnostic:
-    """Adds the circle to the mistake of a default that needs later params, if they need this one."""
-    needs = {param.name.name: list(names_in(param.default)) for param in params}
-    before: dict[str, str] = {}
-    pending = [name]
-    for current in pending:         # which grows
-        for other in needs[current]:
-            if other in needs and other not in before:
-                before[other] = current
-                pending.append(other)
-    if diagnostic.code != 'G101' or name not in before:
-        return diagnostic
-    row = [name]
-    while before[row[-1]] != name:
-        row.append(before[row[-1]])
-    return replace(diagnostic, notes=(circle_of(row),),
-                   help='give one of them a value that needs none of the others')
+class _Circles:
+    """Finds circles of params that need each other. Only a mistake asks for them.
+
+    Args:
+        params: All params.
+    """
+
+    def __init__(self, params: list[nodes.Param]):
+        self._params = params
+        self._room = _MOST_STEPS
+
+    @functools.cached_property
+    def _needs(self) -> dict[str, list[str]]:
+        return {param.name.name: list(names_in(param.default)) for param in self._params}
+
+    def added(self, diagnostic: Diagnostic, name: str) -> Diagnostic:
+        """Adds the circle to the mistake of a default that needs later params, if they need this one."""
+        if diagnostic.code != 'G101':
+            return diagnostic
+        before: dict[str, str] = {}
+        pending = [name]
+        for current in pending:         # which grows
+            self._room -= 1
+            if self._room < 0:
+                return diagnostic
+            for other in self._needs[current]:
+                if other in self._needs and other not in before:
+                    before[other] = current
+                    pending.append(other)
+        if name not in before:
+            return diagnostic
+        row = [name]
+        while before[row[-1]] != name:
+            row.append(before[row[-1]])
+        return replace(diagnostic, notes=(circle_of(row),),
+                       help='give one of them a value that needs none of the others')
 
 
 def _override(param: nodes.Param, default: Any, value: Any, resolver: Resolver) -> Any:
