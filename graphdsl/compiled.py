@@ -15,7 +15,7 @@ from graphdsl.plan.plan import Plan
 from graphdsl.runtime.counting import Nodes, count_nodes
 from graphdsl.runtime.program import Program
 from graphdsl.runtime.seeds import generators_of_its_own
-from graphdsl.runtime.snapshots import load_snapshot  # noqa: F401 (public, as `graphdsl.load_snapshot`)
+from graphdsl.training.snapshots import load_snapshot  # noqa: F401 (public, as `graphdsl.load_snapshot`)
 from graphdsl.runtime.trial import try_iteration
 from graphdsl.shapes.check import Examiner
 
@@ -27,7 +27,6 @@ class CompiledGraph(Program):
         compilation: What the phases made of the file.
 
     Attributes:
-        source (str): Text of the generated Python module.
         plan (Plan): What an iteration computes, differentiates and updates.
         losses (tuple of str): Names of the losses, as they are reported.
         warnings (tuple of Diagnostic): What is odd about the file.
@@ -36,12 +35,13 @@ class CompiledGraph(Program):
     """
 
     def __init__(self, compilation: Compilation):
-        self.source: str = compilation.module.text
         self.plan: Plan = compilation.plan
         self._module, origin = load(compilation)
         self._regions = compilation.module.regions
         self._examiner = Examiner(compilation.graph, compilation.source, self._module, compilation.limits)
         super().__init__(self._module, origin, compilation.limits)
+        self.text = compilation.source.text
+        self.params = dict(compilation.graph.params)
         self.losses = tuple(str(loss.key) for loss in compilation.graph.losses)
         self.warnings = compilation.warnings + self.warnings
 

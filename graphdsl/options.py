@@ -1,13 +1,37 @@
-"""The options of a run, on the command line of graphdsl and of generated modules."""
+"""How a run is asked for: the options of graphdsl's commands, of generated modules, and of Python."""
 from __future__ import annotations
 
 import contextlib
-from typing import Callable, Iterator, Optional
+import functools
+from dataclasses import dataclass, fields
+from typing import Any, Callable, Iterator, Optional
 
 import click
 
 #: The optimisations of :mod:`graphdsl.plan.passes`, which is not imported before it is needed.
 PASS_NAMES = ('joint', 'routing', 'reuse', 'cut', 'stacking')
+
+
+@dataclass(frozen=True)
+class Run:
+    """What is asked of a run. What is None is as the file says.
+
+    Attributes:
+        out: Folder of the results.
+        length: When to stop, such as ``(20, 'epoch')``.
+        seed: Of the order of examples, the noise, the initial weights and dropout.
+        device: Where to train, in Chainer's form: ``'@numpy'``, ``'@cupy:0'``; None leaves the models where they are.
+        progress: Whether to show how the run goes on.
+        nan_check: Whether losses and gradients that are not finite end the run, before they move a weight.
+    """
+
+    out: str = 'result'
+    length: Optional[tuple[int, str]] = None
+    seed: Optional[int] = None
+    device: Optional[str] = None
+    progress: bool = True
+    nan_check: bool = True
+
 
 _OPTIONS = (
     click.option('--epochs', type=click.IntRange(min=1), help='Train for so many epochs.'),
@@ -22,13 +46,21 @@ _OPTIONS = (
 
 
 def run_options(command: Callable) -> Callable:
-    """Adds the options to a command."""
+    """Adds the options of a run to a command, which gets them as ``run``, a :class:`Run`."""
+    names = {field.name for field in fields(Run)}
+
+    @functools.wraps(command)
+    def with_run(*arguments: Any, epochs: Optional[int], iterations: Optional[int], device: str, **given: Any) -> Any:
+        asked = {name: given.pop(name) for name in names & set(given)}
+        run = Run(length=_length(epochs, iterations), device=_checked(device), **asked)
+        return command(*arguments, run=run, **given)
+
     for option in reversed(_OPTIONS):
-        command = option(command)
-    return command
+        with_run = option(with_run)
+    return with_run
 
 
-def length_of(epochs: Optional[int], iterations: Optional[int]) -> Optional[tuple[int, str]]:
+def _length(epochs: Optional[int], iterations: Optional[int]) -> Optional[tuple[int, str]]:
     """Returns the length of a run as a trigger, None where the options leave it to the file."""
     if epochs is not None and iterations is not None:
         raise click.UsageError('a run has one length: give --epochs or --iterations')
@@ -37,14 +69,16 @@ def length_of(epochs: Optional[int], iterations: Optional[int]) -> Optional[tupl
     return (iterations, 'iteration') if iterations is not None else None
 
 
-def checked_device(name: str) -> str:
+def _checked(device: str) -> str:
     """Returns the name of a device, if there is such a device here."""
+    if device == '@numpy':      # which is always there; Chainer need not be imported to tell
+        return device
     import chainer
     try:
-        chainer.get_device(name)
+        chainer.get_device(device)
     except Exception as error:
-        raise click.BadParameter(f'{name!r} cannot be used here: {error}', param_hint='--device') from None
-    return name
+        raise click.BadParameter(f'{device!r} cannot be used here: {error}', param_hint='--device') from None
+    return device
 
 
 class RunError(ValueError):

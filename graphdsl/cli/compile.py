@@ -11,9 +11,10 @@ from graphdsl.cli.arguments import allow_option, file_argument, limit_option, pa
 from graphdsl.cli.showing import format_option, show
 from graphdsl.cli.writing import write
 from graphdsl.diagnostics import Diagnostic, GraphError, Span
+from graphdsl.driver import Compilation, phase, read, translate
 from graphdsl.guard import guarded
 from graphdsl.limits import Limits, with_room
-from graphdsl.options import checked_device, length_of, run_options, writing_to
+from graphdsl.options import Run, run_options, writing_to
 
 
 @click.command('compile')
@@ -22,23 +23,20 @@ from graphdsl.options import checked_device, length_of, run_options, writing_to
 @allow_option
 @pass_option
 @limit_option
-@click.option('--run', is_flag=True, help='Train the graph instead of printing its module.')
+@click.option('--run', 'train', is_flag=True, help='Train the graph instead of printing its module.')
 @click.option('-o', 'target', type=click.Path(dir_okay=False), help='Write to this file.')
 @click.option('--emit', type=click.Choice(['tree', 'graph', 'plan', 'python']), default='python', show_default=True,
               help='What to print.')
 @run_options
 @format_option
 def compile_command(file: str, params: dict[str, str], allow_imports: tuple[str, ...], no_passes: tuple[str, ...],
-                    limits: Limits, run: bool, target: Optional[str], emit: str, epochs: Optional[int],
-                    iterations: Optional[int], out: str, seed: Optional[int], device: str, nan_check: bool) -> None:
+                    limits: Limits, train: bool, target: Optional[str], emit: str, run: Run) -> None:
     """Compiles FILE to a Python module; trains it with --run."""
-    from graphdsl.driver import phase, read, translate
-
-    if run and (target is not None or emit != 'python'):
+    if train and (target is not None or emit != 'python'):
         raise click.UsageError('--run goes with neither -o nor --emit')
     folder = os.path.dirname(os.path.abspath(file))
     source = read(file, limits)
-    if not run:
+    if not train:
         with guarded(limits, source):
             text = phase(source, emit, params, folder, allow_imports, no_passes, limits)
         if target is None:
@@ -49,19 +47,19 @@ def compile_command(file: str, params: dict[str, str], allow_imports: tuple[str,
     with guarded(limits, source):
         compilation = translate(source, params, {}, folder, allow_imports, no_passes, limits)
     show(compilation.warnings, source)
-    _train(compilation, length_of(epochs, iterations), out, seed, device, nan_check)
+    _train(compilation, run)
 
 
-def _train(compilation, length, out: str, seed: Optional[int], device: str, nan_check: bool) -> None:
+def _train(compilation: Compilation, run: Run) -> None:
     from graphdsl.compiled import CompiledGraph
-    from graphdsl.runtime.training import train
+    from graphdsl.training.run import train
 
     graph = compilation.graph
     if not graph.streams:
         raise GraphError([Diagnostic('G506', 'this file has no data to train on', Span(0, 0),
                                      help='add a block `data NAME { train = SOURCE }`, or train it from Python')],
                          compilation.source)
-    if length is None and graph.train.length is None:
+    if run.length is None and graph.train.length is None:
         raise click.UsageError('the file does not say how long to train: give --epochs or --iterations')
 
     def compiled() -> CompiledGraph:
@@ -70,6 +68,5 @@ def _train(compilation, length, out: str, seed: Optional[int], device: str, nan_
         show(program.warnings[len(compilation.warnings):], compilation.source)
         return program
 
-    with writing_to(out):
-        train(compiled, seed, graph.train.seed, out, length=length, device=checked_device(device),
-              nan_check=nan_check)
+    with writing_to(run.out):
+        train(compiled, run, graph.train.seed)

@@ -13,8 +13,8 @@ from graphdsl.runtime.repairs import repair_deconvolution
 from graphdsl.runtime.settings import Input, Train
 from graphdsl.runtime.stacked import stacked_linear, stacked_mean_squared_error, stacked_softmax_cross_entropy
 from graphdsl.runtime.stateful import cut
-from graphdsl.runtime.training import main
 from graphdsl.runtime.weights import load
+from graphdsl.training.run import main
 
 __all__ = [
     'Clip', 'Gradients', 'Input', 'Noise', 'Owned', 'Program', 'Reports', 'Train', 'arange', 'array', 'copy', 'cut',

@@ -1,7 +1,9 @@
 """A loaded module: models and optimizers that are ready to train."""
 from __future__ import annotations
 
-from typing import Any, Callable, Container, Mapping, Optional, Sequence
+import linecache
+import os
+from typing import Any, Callable, Container, Mapping, Optional, Sequence, Union
 
 import chainer
 import numpy
@@ -9,7 +11,8 @@ from chainer.dataset import convert
 
 from graphdsl.diagnostics import Diagnostic
 from graphdsl.limits import Limits
-from graphdsl.runtime import stateful
+from graphdsl.options import Run
+from graphdsl.runtime import stateful, weights
 from graphdsl.runtime.arrays import array
 from graphdsl.runtime.evaluator import Evaluator
 from graphdsl.runtime.initialize import initialize
@@ -41,6 +44,9 @@ class Program:
         numbers (dict): Counters and states by name, as they are now.
         settings: What its `train` block says.
         warnings (tuple of Diagnostic): What the first iteration showed to be odd.
+        source (str): Text of the generated module.
+        text (str): Text of the graph file; empty for a module that runs without it.
+        params (dict): Values of its params by name; likewise.
 
     Raises:
         GraphError: If an iteration on two examples of zeros goes wrong; see :mod:`graphdsl.runtime.trial`.
@@ -50,6 +56,9 @@ class Program:
         self.origin = origin
         self._module = module
         self.name = module['NAME']
+        self.source = ''.join(linecache.getlines(origin.filename))
+        self.text = ''
+        self.params: dict[str, Any] = {}
         self.inputs = module['INPUTS']
         self.losses = tuple(module['LOSSES'])
         self.noises = module.get('NOISES', ())
@@ -148,6 +157,16 @@ class Program:
         rows = next((shape[0] for shape in shapes if shape), None)
         return self.settings.batches.get(stream, self.settings.batch) if rows is None else rows
 
+    def save_weights(self, path: Union[str, os.PathLike]) -> None:
+        """Saves parameters and persistent values of all models to an npz file, whole or not at all.
+
+        Chainer reads it, a model at a time: ``chainer.serializers.load_npz(path, link, 'trunk/')``.
+
+        Args:
+            path: The file.
+        """
+        weights.save(self.models, path)
+
     def serialize_numbers(self, serializer) -> None:
         """Saves the states, or sets them to what was saved."""
         for name in self._states:
@@ -207,7 +226,7 @@ class Program:
 
         Args:
             out: Folder of the results.
-            options: Those of :func:`graphdsl.runtime.training.make_trainer`.
+            options: The other attributes of :class:`graphdsl.options.Run`.
         """
-        from graphdsl.runtime.training import make_trainer
-        return make_trainer(self, out, **options)
+        from graphdsl.training.trainer import make_trainer
+        return make_trainer(self, Run(out, **options))

@@ -130,3 +130,19 @@ class IntervalAndEnd(triggers.IntervalTrigger):
         end, unit = self._length
         done = trainer.updater.iteration if unit == 'iteration' else trainer.updater.epoch
         return fires or self._ending.has_come or done >= end
+
+
+class Regularly:
+    """Makes triggers that fire at an interval and where the run ends.
+
+    Args:
+        length (tuple): Of the run, such as ``(20, 'epoch')``.
+        ending: Tells whether it ends early.
+    """
+
+    def __init__(self, length: tuple[int, str], ending: Ending):
+        self.length = length
+        self._ending = ending
+
+    def __call__(self, interval: tuple[int, str]) -> IntervalAndEnd:
+        return IntervalAndEnd(interval, self.length, self._ending)

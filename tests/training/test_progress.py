@@ -3,7 +3,7 @@ import io
 from pathlib import Path
 from types import SimpleNamespace
 
-from graphdsl.runtime.progress import PrintProgress, final_report, folded
+from graphdsl.training.progress import PrintProgress, final_report, folded
 
 
 def printed(*logs):

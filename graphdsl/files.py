@@ -1,0 +1,41 @@
+"""Files that are written whole or not at all."""
+from __future__ import annotations
+
+import contextlib
+import os
+import tempfile
+from pathlib import Path
+from typing import BinaryIO, Iterator, Union
+
+
+@contextlib.contextmanager
+def replacing(path: Union[str, os.PathLike]) -> Iterator[BinaryIO]:
+    """Opens a file for writing that takes the place of ``path`` when all is written and safe on the disk.
+
+    A link stays a link, and a device or pipe what it is. After an exception, ``path`` is as it was.
+
+    Raises:
+        OSError: If it cannot be written.
+    """
+    target = Path(os.path.realpath(path))
+    if target.exists() and not target.is_file():
+        with open(target, 'wb') as file:
+            yield file
+        return
+    with tempfile.NamedTemporaryFile('wb', dir=target.parent, prefix='.', suffix='.part', delete=False) as file:
+        temporary = Path(file.name)
+        try:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+            temporary.chmod(target.stat().st_mode & 0o777 if target.exists() else 0o666 & ~_umask())
+            temporary.replace(target)
+        except BaseException:
+            temporary.unlink()
+            raise
+
+
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask
