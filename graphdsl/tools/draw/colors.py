@@ -6,7 +6,10 @@ their strength.
 from __future__ import annotations
 
 LINES = ('#0072b2', '#d55e00', '#009e73', '#cc79a7', '#e69f00', '#56b4e9', '#7a6a00', '#5b3a8c')
-GREY, PALE = '#8a8a8a', '#c9c9c9'
+#: Of text and losses, of details and the rims of data, of arrows.
+TEXT, SMALL, ARROW = '#1a1a1a', '#5a5a5a', '#3a3a3a'
+#: Of frozen models and data, of what leads to no loss, of what does not run.
+FROZEN, DATA, GREY, PALE, WHITE = '#e4e4e4', '#f4f4f4', '#8a8a8a', '#c9c9c9', '#ffffff'
 
 
 def line(place: int) -> str:

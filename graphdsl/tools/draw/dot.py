@@ -1,24 +1,25 @@
 """A picture in Graphviz's language."""
 from __future__ import annotations
 
+import itertools
 from typing import Iterator, Mapping, Union
 
-from graphdsl.tools.draw.colors import GREY, PALE, fill, line
+from graphdsl.tools.draw.colors import ARROW, DATA, FROZEN, GREY, PALE, SMALL, TEXT, WHITE, fill, line
 from graphdsl.tools.draw.picture import Edge, Node, Picture
 
-_TEXT = '#1a1a1a'
 _FONT = 'Helvetica,Arial,sans-serif'
 
 Attributes = Mapping[str, Union[str, float]]
 
 _KINDS: Mapping[str, Attributes] = {
-    'input': {'shape': 'box', 'style': 'rounded,filled', 'fillcolor': '#f4f4f4', 'color': '#5a5a5a'},
-    'noise': {'shape': 'box', 'style': 'rounded,filled,dashed', 'fillcolor': '#f4f4f4', 'color': '#5a5a5a'},
-    'model': {'shape': 'box', 'style': 'filled', 'penwidth': 1.4},
+    'input': {'style': 'rounded,filled', 'fillcolor': DATA, 'color': SMALL},
+    'noise': {'style': 'rounded,filled,dashed', 'fillcolor': DATA, 'color': SMALL},
+    'model': {'style': 'filled', 'penwidth': 1.4},
+    'value': {'shape': 'plaintext', 'fontsize': 9, 'fontcolor': SMALL, 'margin': '0.03,0.01', 'height': 0.2},
     'function': {'shape': 'plaintext', 'fontsize': 10, 'margin': '0.05,0.03', 'height': 0.2},
-    'loss': {'shape': 'hexagon', 'style': 'filled', 'fillcolor': '#ffffff', 'color': _TEXT, 'margin': '0.04,0.02'},
-    'metric': {'shape': 'box', 'style': 'rounded', 'color': PALE, 'fontsize': 10, 'margin': '0.08,0.04', 'height': 0.3},
-    'output': {'shape': 'rarrow', 'style': 'filled', 'fillcolor': '#ffffff', 'color': '#5a5a5a', 'fontsize': 10,
+    'loss': {'style': 'filled', 'fillcolor': TEXT, 'color': TEXT, 'fontcolor': WHITE},
+    'metric': {'style': 'rounded', 'color': GREY, 'fontsize': 10, 'margin': '0.08,0.04', 'height': 0.3},
+    'output': {'shape': 'rarrow', 'style': 'filled', 'fillcolor': WHITE, 'color': SMALL, 'fontsize': 10,
                'margin': '0.12,0.06'},
 }
 
@@ -29,65 +30,76 @@ def render(picture: Picture) -> str:
 
 
 def _body(picture: Picture) -> Iterator[str]:
-    yield f'graph {_list(dict(rankdir="LR", nodesep=0.25, ranksep=0.55, fontname=_FONT, fontsize=11, bgcolor="white"))}'
-    yield f'node {_list(dict(fontname=_FONT, fontsize=12, fontcolor=_TEXT, height=0.4, margin="0.14,0.07"))}'
-    yield f'edge {_list(dict(fontname=_FONT, fontsize=9, fontcolor="#5a5a5a", color="#3a3a3a", arrowsize=0.7))}'
+    yield 'graph ' + _list({'rankdir': 'LR', 'nodesep': 0.2, 'ranksep': 0.3, 'fontname': _FONT, 'fontsize': 11,
+                            'bgcolor': WHITE, 'pad': 0.1})
+    yield 'node ' + _list({'shape': 'box', 'fontname': _FONT, 'fontsize': 12, 'fontcolor': TEXT, 'height': 0.4,
+                           'width': 0.1, 'margin': '0.14,0.07'})
+    yield 'edge ' + _list({'color': ARROW, 'arrowsize': 0.7})
     for node in picture.nodes:
         yield f'{node.name} {_list(_node(node))}'
     yield from _columns(picture)
     for edge in picture.edges:
-        yield f'{edge.tail} -> {edge.head} {_list(_edge(edge, picture.step is not None))}'
-    if picture.optimizers:
+        attributes = _edge(edge, picture.step is not None)
+        yield f'{edge.tail} -> {edge.head}' + (f' {_list(attributes)}' if attributes else '')
+    if picture.optimizers or picture.caption:
         yield f'label=<{_legend(picture)}>'
 
 
 def _columns(picture: Picture) -> Iterator[str]:
     """Puts data on the left and losses on the right."""
-    for rank, kinds in (('source', ('input', 'noise')), ('sink', ('loss',))):
-        names = [node.name for node in picture.nodes if node.kind in kinds]
-        if rank == 'source':
-            heads = {edge.head for edge in picture.edges}
-            names = [name for name in names if name not in heads]
-        else:
-            tails = {edge.tail for edge in picture.edges}
-            names = [name for name in names if name not in tails]
+    heads = {edge.head for edge in picture.edges}
+    tails = {edge.tail for edge in picture.edges}
+    for rank, kinds, inner in (('source', ('input', 'noise'), heads), ('sink', ('loss',), tails)):
+        names = [node.name for node in picture.nodes if node.kind in kinds and node.name not in inner]
         if names:
             yield f'{{ rank={rank}; {"; ".join(names)} }}'
 
 
 def _node(node: Node) -> dict[str, Union[str, float]]:
     found: dict[str, Union[str, float]] = dict(_KINDS[node.kind])
-    title = f'<b>{_escaped(node.title)}</b>' if node.kind in ('model', 'loss') else _escaped(node.title)
-    detail = f'<br/><font point-size="9" color="#5a5a5a">{_escaped(node.detail)}</font>' if node.detail else ''
+    small = SMALL if node.kind != 'loss' else PALE
     if node.kind == 'model':
-        colors = [fill(place) for place in node.owners] or ['#e4e4e4']
+        colors = [fill(place) for place in node.owners] or [FROZEN]
         found.update(fillcolor=':'.join(colors), color=line(node.owners[0]) if node.owners else GREY)
+        if len(colors) > 1:
+            found['style'] = 'striped'
         if node.moves:
             found['penwidth'] = 3
     if not node.runs:
-        found.update(color=PALE, fontcolor=PALE, fillcolor='#ffffff')
-        detail = detail.replace('#5a5a5a', PALE)
+        small = PALE
+        found.update(color=PALE, fontcolor=PALE, fillcolor=WHITE)
+    title = f'<b>{_escaped(node.title)}</b>' if node.kind in ('model', 'loss') else _escaped(node.title)
+    detail = f'<br/><font point-size="9" color="{small}">{_escaped(node.detail)}</font>' if node.detail else ''
     found['label'] = f'<{title}{detail}>'
     return found
 
 
 def _edge(edge: Edge, is_step: bool) -> dict[str, Union[str, float]]:
-    found: dict[str, Union[str, float]] = {'label': edge.label} if edge.label else {}
+    found: dict[str, Union[str, float]] = {'dir': 'none'} if edge.is_line else {}
     if not edge.runs:
-        found.update(color=PALE, fontcolor=PALE)
+        found['color'] = PALE
     elif edge.is_cut:
-        found.update(style='dashed')
+        found['style'] = 'dashed'
     elif edge.has_gradient and is_step:
-        found.update(penwidth=2.2)
-    if edge.is_aside and edge.runs:
+        found['penwidth'] = 2.2
+    elif edge.is_aside:
         found.update(color=GREY, arrowsize=0.5)
     return found
 
 
 def _legend(picture: Picture) -> str:
-    cells = ''.join(f'<td bgcolor="{fill(i)}" color="{line(i)}" border="1"><font point-size="9">{_escaped(text)}</font>'
-                    '</td>' for i, text in enumerate(picture.optimizers))
-    return f'<table border="0" cellspacing="6" cellpadding="4"><tr>{cells}</tr></table>'
+    """Returns the optimizers in their colours, and the caption, as a table."""
+    numbers = itertools.count()
+    rows = [[_cell(text, next(numbers)) for text in row] for row in picture.legend()] or [[]]
+    if picture.caption:
+        rows[-1].append(f'<td><font point-size="9" color="{SMALL}">{_escaped(picture.caption)}</font></td>')
+    lines = ''.join(f'<tr>{"".join(row)}</tr>' for row in rows)
+    return f'<table border="0" cellspacing="6" cellpadding="4">{lines}</table>'
+
+
+def _cell(text: str, place: int) -> str:
+    return (f'<td bgcolor="{fill(place)}" color="{line(place)}" border="1"><font point-size="9">{_escaped(text)}'
+            '</font></td>')
 
 
 def _list(attributes: Attributes) -> str:
@@ -96,9 +108,9 @@ def _list(attributes: Attributes) -> str:
 
 def _value(value: Union[str, float]) -> str:
     if isinstance(value, str):
-        return value if value.startswith('<') else '"' + value.replace('\\', '\\\\').replace('"', '\\"') + '"'
+        return value if value.startswith('<') else f'"{value}"'     # labels are the only text of a file
     return str(value)
 
 
 def _escaped(text: str) -> str:
-    return text.replace('&', '&amp;').replace('<', '&lt;').replace('>', '&gt;')
+    return text.replace('&', '&amp;').replace('<', '&lt;').replace('>', '&gt;').replace('"', '&quot;')

@@ -1,7 +1,7 @@
 """Folds the families of a sketch, and says what of it is owned, frozen, cut and run."""
 from __future__ import annotations
 
-from typing import Collection, Iterable, Iterator, NamedTuple, Optional
+from typing import Collection, Iterator, NamedTuple, Optional, Union
 
 from graphdsl.semantics.computation import Key
 from graphdsl.shapes.types import ArrayType, Type, shape_text
@@ -34,6 +34,18 @@ class _Group(NamedTuple):
     copy: int
 
 
+class _Value(NamedTuple):
+    """What flows have in common that are one node: what a model gives, by name, or else where it goes."""
+
+    tail: _Group
+    base: str
+    head: Optional[_Group]
+    kind: str = 'value'
+
+
+_Stop = Union[_Group, _Value]
+
+
 class _Folding:
 
     def __init__(self, sketch: Sketch, step: Optional[str]):
@@ -52,7 +64,7 @@ class _Folding:
         for optimizer in graph.optimizers:
             members[base_of(optimizer.name)].append(optimizer.name)
         algorithms = {base_of(one.name): one.algorithm.name for one in graph.optimizers}
-        self.optimizers = tuple(f'{", ".join(folded(names, families))}: {algorithms[base]}'
+        self.optimizers = tuple(f'{_few(folded(names, families))}: {algorithms[base]}'
                                 for base, names in members.items())
         self._value_sizes = sizes(map(str, sketch.values))
         self._key_sizes = {kind: sizes({str(box.key): None for box in sketch.boxes if box.kind == kind})
@@ -61,21 +73,42 @@ class _Folding:
         self._members: dict[_Group, list[Box]] = {}
         for box, group in self._groups.items():
             self._members.setdefault(group, []).append(box)
-        self._names = {group: f'n{i}' for i, group in enumerate(self._members)}
+        self._ways: dict[tuple[_Stop, _Stop], list[Arrow]] = {}
+        self._leaving: dict[_Stop, list[Arrow]] = {group: [] for group in self._members}
+        for arrow in sketch.arrows:
+            stops = self._stops(arrow)
+            for tail, head in zip(stops, stops[1:]):
+                self._ways.setdefault((tail, head), []).append(arrow)
+                self._leaving.setdefault(tail, []).append(arrow)
+        self._names = {stop: f'n{i}' for i, stop in enumerate(self._leaving)}
 
     def _group(self, box: Box) -> _Group:
         owner = next(iter(self._owners.get(box.key, {})), '') if box.kind == 'model' else ''
         return _Group(box.kind, box.key.base, box.title, base_of(owner), box.copy)
 
+    def _stops(self, arrow: Arrow) -> tuple[_Stop, ...]:
+        """Returns where an arrow leads along: what models give is shown on the way."""
+        tail, head, flow = self._groups[arrow.tail], self._groups[arrow.head], arrow.flow
+        if tail.kind != 'model' or flow.value is None and flow.type is None:
+            return (tail, head)
+        return (tail, _Value(tail, flow.value.base, None) if flow.value is not None else _Value(tail, '', head), head)
+
     def nodes(self) -> Iterator[Node]:
-        running = {box for arrow in self._sketch.arrows if self._running.computes(arrow)
-                   for box in (arrow.tail, arrow.head)}
-        for group, boxes in self._members.items():
-            is_model = group.kind == 'model'
-            owners = {name for box in boxes for name in self._owners.get(box.key, ())} if is_model else set()
-            yield Node(self._names[group], group.kind, self._title(boxes), self._detail(boxes[0]),
-                       tuple(sorted({self._places[base_of(name)] for name in owners})), is_model and not owners,
-                       not self._is_step or not running.isdisjoint(boxes), bool(owners & self._running.updated))
+        """Yields boxes, and the values that models give."""
+        running = {stop for way, arrows in self._ways.items() if any(map(self._running.computes, arrows))
+                   for stop in way}
+        for stop, name in self._names.items():
+            runs = not self._is_step or stop in running
+            if isinstance(stop, _Value):
+                yield Node(name, 'value', self._label(stop), runs=runs)
+                continue
+            boxes = self._members[stop]
+            is_model = stop.kind == 'model'
+            owners = {owner for box in boxes for owner in self._owners.get(box.key, ())} if is_model else set()
+            yield Node(name, stop.kind, self._title(boxes),
+                       self._label(stop) if stop.kind == 'function' else self._detail(boxes[0]),
+                       tuple(sorted({self._places[base_of(owner)] for owner in owners})), is_model and not owners,
+                       runs, bool(owners & self._running.updated))
 
     def _title(self, boxes: list[Box]) -> str:
         first = boxes[0]
@@ -90,24 +123,21 @@ class _Folding:
         model = self._models[box.key]
         return 'frozen' if model.is_frozen else f'follows {model.original}' if model.follows else ''
 
-    def edges(self) -> Iterator[Edge]:
-        groups: dict[tuple[_Group, _Group], list[Arrow]] = {}
-        for arrow in self._sketch.arrows:
-            groups.setdefault((self._groups[arrow.tail], self._groups[arrow.head]), []).append(arrow)
-        aside = _aside(groups)
-        for (tail, head), arrows in groups.items():
-            has_gradient = any(map(self._running.has_gradient, arrows))
-            yield Edge(self._names[tail], self._names[head], self._label(tail, arrows),
-                       head not in aside and not has_gradient and any(map(self._running.might_have_gradient, arrows)),
-                       has_gradient, any(map(self._running.computes, arrows)), head in aside)
-
-    def _label(self, tail: _Group, arrows: list[Arrow]) -> str:
-        """Returns the names of the values that flow, and their shape where it is one; the boxes of data have them."""
-        if tail.kind in ('input', 'noise'):
-            return ''
-        names = dict.fromkeys(str(arrow.flow.value) for arrow in arrows if arrow.flow.value is not None)
-        texts = {_type_text(arrow.flow.type) for arrow in arrows}
+    def _label(self, stop: _Stop) -> str:
+        """Returns the names of the values that leave a node, and their shape where it is one."""
+        flows = [arrow.flow for arrow in self._leaving[stop]]
+        names = dict.fromkeys(str(flow.value) for flow in flows if flow.value is not None)
+        texts = {_type_text(flow.type) for flow in flows}
         return ' '.join(filter(None, [_few(folded(names, self._value_sizes)), *(texts if len(texts) == 1 else ())]))
+
+    def edges(self) -> Iterator[Edge]:
+        """Yields the arrows, and the lines to the values that models give."""
+        for (tail, head), arrows in self._ways.items():
+            has_gradient = any(map(self._running.has_gradient, arrows))
+            is_aside = all(map(self._sketch.is_aside, arrows))
+            yield Edge(self._names[tail], self._names[head],
+                       not is_aside and not has_gradient and any(map(self._running.might_have_gradient, arrows)),
+                       has_gradient, any(map(self._running.computes, arrows)), is_aside, head.kind == 'value')
 
 
 def _few(names: Collection[str]) -> str:
@@ -121,17 +151,3 @@ def _type_text(kind: Type) -> str:
         return ''
     return shape_text(kind.shape) if kind.dtype == 'float32' and kind.shape else str(kind)
 
-
-def _aside(edges: Iterable[tuple[_Group, _Group]]) -> set[_Group]:
-    """Returns what no loss depends on."""
-    before: dict[_Group, list[_Group]] = {}
-    for tail, head in edges:
-        before.setdefault(head, []).append(tail)
-    needed = {head for _, head in edges if head.kind == 'loss'}
-    pending = list(needed)
-    while pending:
-        for tail in before.get(pending.pop(), ()):
-            if tail not in needed:
-                needed.add(tail)
-                pending.append(tail)
-    return {head for _, head in edges} - needed

@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import importlib.util
+import re
 import shutil
 import subprocess
 import sys
@@ -12,8 +13,10 @@ from graphdsl.tools.draw.picture import Picture
 
 #: Seconds that Graphviz may take.
 TIME_LIMIT = 60
-#: Boxes and arrows of the largest picture.
-MOST = 4000
+#: Boxes and arrows of the largest picture, with Graphviz and without.
+MOST, MOST_PLAIN = 4000, 400
+
+_MORE_THAN_SVG = re.compile(rb'\A.*?(?=<svg)|<title>.*?</title>\n?', re.DOTALL)
 
 
 class LayoutError(RuntimeError):
@@ -30,18 +33,27 @@ def laid_out(picture: Picture, format: str) -> bytes:
     Raises:
         LayoutError: If it is too large, or Graphviz fails.
     """
-    size = len(picture.nodes) + len(picture.edges)
+    size, command = len(picture.nodes) + len(picture.edges), _graphviz(format)
     if size > MOST:
         raise LayoutError(f'{size:,} boxes and arrows are too many for a picture')
-    command = _graphviz(format)
-    if command is None:
+    if command is None and size > MOST_PLAIN:
+        raise LayoutError(f"{size:,} boxes and arrows need Graphviz: pip install 'graphdsl[draw]'")
+    if command is not None:
+        content = _output(command, dot.render(picture).encode('utf-8'))
+    else:
         from graphdsl.tools.draw import plain
-        return plain.render(picture, format)
+        content = plain.render(picture, format)
+    # Without titles, which are shown where a mouse rests, and without what only a file of its own may have.
+    return _MORE_THAN_SVG.sub(b'', content) if format == 'svg' else content
+
+
+def _output(command: list[str], text: bytes) -> bytes:
+    """Returns what Graphviz makes of a text."""
     try:
-        return subprocess.run(command, input=dot.render(picture).encode('utf-8'), stdout=subprocess.PIPE,
-                              stderr=subprocess.PIPE, check=True, timeout=TIME_LIMIT).stdout
+        return subprocess.run(command, input=text, stdout=subprocess.PIPE, stderr=subprocess.PIPE, check=True,
+                              timeout=TIME_LIMIT).stdout
     except subprocess.TimeoutExpired:
-        raise LayoutError(f'Graphviz takes more than {TIME_LIMIT} s for {size:,} boxes and arrows') from None
+        raise LayoutError(f'Graphviz takes more than {TIME_LIMIT} s') from None
     except subprocess.CalledProcessError as error:
         said = error.stderr.decode('utf-8', 'replace').strip().splitlines()
         raise LayoutError(f'Graphviz fails: {said[-1] if said else f"status {error.returncode}"}') from None
@@ -51,15 +63,17 @@ def _graphviz(format: str) -> Optional[list[str]]:
     """Returns a command that lays a text out: the Graphviz that is installed, or the one that comes with pygraphviz."""
     program = shutil.which('dot')
     if program is not None:
-        return [program, f'-T{format}']
+        return [program, f'-T{format}', *_ARGUMENTS.get(format, ())]
     if importlib.util.find_spec('pygraphviz') is not None:
-        return [sys.executable, '-c', _PYGRAPHVIZ, format]
+        return [sys.executable, '-c', _PYGRAPHVIZ, format, *_ARGUMENTS.get(format, ())]
     return None
 
+
+_ARGUMENTS = {'png': ['-Gdpi=200']}
 
 # In a process of its own, as it can be ended, and Fontconfig writes warnings to whatever standard error is.
 _PYGRAPHVIZ = '''
 import sys, pygraphviz
 graph = pygraphviz.AGraph(string=sys.stdin.buffer.read().decode('utf-8'))
-sys.stdout.buffer.write(graph.draw(format=sys.argv[1], prog='dot'))
+sys.stdout.buffer.write(graph.draw(format=sys.argv[1], prog='dot', args=' '.join(sys.argv[2:])))
 '''

@@ -3,11 +3,11 @@ from __future__ import annotations
 
 from typing import Iterator
 
-from graphdsl.tools.draw.colors import GREY, PALE, fill, line
+from graphdsl.tools.draw.colors import DATA, FROZEN, GREY, PALE, TEXT, WHITE, fill, line
 from graphdsl.tools.draw.picture import Edge, Node, Picture
 
-_BRACKETS = {'input': ('([', '])'), 'noise': ('([', '])'), 'model': ('[', ']'), 'function': ('[', ']'),
-             'loss': ('{{', '}}'), 'metric': ('(', ')'), 'output': ('>', ']')}
+_BRACKETS = {'input': ('([', '])'), 'noise': ('([', '])'), 'model': ('[', ']'), 'value': ('[', ']'),
+             'function': ('[', ']'), 'loss': ('[', ']'), 'metric': ('(', ')'), 'output': ('>', ']')}
 
 
 def render(picture: Picture) -> str:
@@ -20,12 +20,9 @@ def _body(picture: Picture) -> Iterator[str]:
         opening, closing = _BRACKETS[node.kind]
         yield f'{node.name}{opening}"{_label(node)}"{closing}'
     for edge in picture.edges:
-        label = f'|"{_escaped(edge.label)}"|' if edge.label else ''
-        yield f'{edge.tail} {_arrow(edge, picture.step is not None)}{label} {edge.head}'
+        yield f'{edge.tail} {_arrow(edge, picture.step is not None)} {edge.head}'
     for node in picture.nodes:
-        style = _style(node)
-        if style:
-            yield f'style {node.name} {style}'
+        yield f'style {node.name} {_style(node)}'
 
 
 def _label(node: Node) -> str:
@@ -35,21 +32,25 @@ def _label(node: Node) -> str:
 
 def _arrow(edge: Edge, is_step: bool) -> str:
     if edge.is_cut or not edge.runs:
-        return '-.->'
-    return '==>' if is_step and edge.has_gradient else '-->'
+        return '-.-' if edge.is_line else '-.->'
+    if is_step and edge.has_gradient:
+        return '===' if edge.is_line else '==>'
+    return '---' if edge.is_line else '-->'
 
 
 def _style(node: Node) -> str:
     if not node.runs:
-        return f'fill:#ffffff,stroke:{PALE},color:{PALE}'
-    if node.kind == 'function':
+        return f'fill:{WHITE},stroke:{PALE},color:{PALE}'
+    if node.kind in ('function', 'value'):
         return 'fill:none,stroke:none'
+    if node.kind == 'loss':
+        return f'fill:{TEXT},stroke:{TEXT},color:{WHITE}'
     if node.kind != 'model':
-        return ''
+        return f'fill:{DATA if node.kind in ("input", "noise") else WHITE},stroke:{GREY},color:{TEXT}'
     if not node.owners:
-        return f'fill:#e4e4e4,stroke:{GREY},color:#1a1a1a'
+        return f'fill:{FROZEN},stroke:{GREY},color:{TEXT}'
     width = ',stroke-width:3px' if node.moves else ''
-    return f'fill:{fill(node.owners[0])},stroke:{line(node.owners[0])},color:#1a1a1a{width}'
+    return f'fill:{fill(node.owners[0])},stroke:{line(node.owners[0])},color:{TEXT}{width}'
 
 
 def _escaped(text: str) -> str:

@@ -9,7 +9,7 @@ from graphdsl.plan.plan import Plan
 from graphdsl.semantics.computation import (
     Apply, Assignment, Builtin, ChainType, Expression, Function, Imported, Key, ModelName, NumberFunction, Previous,
     Reference, children, walk)
-from graphdsl.semantics.flow import is_cut
+from graphdsl.semantics.flow import is_cut, reaching
 from graphdsl.shapes.trace import Place
 from graphdsl.shapes.types import ArrayType, Type
 
@@ -81,6 +81,10 @@ class Sketch:
         plan: The plan.
         source: The file, whose expressions are titles.
         types: What each stage gives, by place, as far as it is known.
+
+    Attributes:
+        boxes: Each once, in the order of the file.
+        arrows: In the order in which what they lead to is computed.
     """
 
     plan: Plan
@@ -95,7 +99,9 @@ class Sketch:
         self._after: dict[Box, set[Box]] = {}
         self._kinds = {**{loss.key: 'loss' for loss in graph.losses},
                        **{metric.key: 'metric' for metric in graph.metrics}}
-        self._values: dict[Key, Flow] = {}
+        self._values: dict[Key, tuple[Flow, ...]] = {}
+        maker = {key: assignment for assignment in graph.assignments for key in assignment.results}
+        self._needed = {id(one) for one in reaching((loss.key for loss in graph.losses), maker)}
         for one in graph.inputs:
             if one.name != '_':
                 shape = ('B', *('?' if n is None else n for n in one.shape))
@@ -106,8 +112,12 @@ class Sketch:
             if not assignment.is_number:
                 self._assignment(assignment, number)
         for key in graph.outputs:
-            if key in self._values:
-                self._arrow(self._values[key], Box('output', key, key.base), None)
+            for one in self._values.get(key, ()):
+                self._arrow(one, Box('output', key, key.base), None)
+
+    def is_aside(self, arrow: Arrow) -> bool:
+        """Says whether no loss depends on what an arrow leads to."""
+        return id(arrow.user) not in self._needed
 
     @property
     def values(self) -> Iterable[Key]:
@@ -116,7 +126,7 @@ class Sketch:
 
     def _bind(self, box: Box) -> None:
         self.boxes[box] = None
-        self._values[box.key] = Flow(box, box.key, values=frozenset([box.key]))
+        self._values[box.key] = (Flow(box, box.key, values=frozenset([box.key])),)
 
     def _assignment(self, assignment: Assignment, number: int) -> None:
         flows: list[Flow] = []
@@ -126,22 +136,26 @@ class Sketch:
             flows = self._flows(stage, flows, assignment)
             if _calls_model(stage):
                 flows = [flows[0]._replace(type=kind)]
-        if isinstance(kind, ArrayType) or not isinstance(kind, tuple):
-            kind = (kind,) * len(assignment.results)
         last = assignment.stages[-1]
-        key = assignment.results[0]
-        is_box = not (_calls_model(last) or isinstance(last, (Reference, Previous))
-                      or is_cut(last) and len(flows) == 1)
-        if is_box and key not in self._kinds:
-            flows = [self._box(Box('function', key, self._text(assignment)), flows, assignment)]
-        for i, result in enumerate(assignment.results):
+        is_box = self._is_box(assignment, flows)
+        if is_box:
+            flows = [self._box(Box('function', assignment.results[0], self._text(assignment)), flows, assignment)]
+        kinds = kind if isinstance(kind, tuple) and not isinstance(kind, ArrayType) else (kind,) * len(
+            assignment.results)
+        for result, one in zip(assignment.results, kinds):
             if result in self._kinds:
                 name = _name(last)
                 box = Box(self._kinds[result], result, result.base, name if name != result.base else '')
-                self._values[result] = self._box(box, flows, assignment).named(result, kind[i])
-            elif flows:
-                one = flows[min(i, len(flows) - 1)]
-                self._values[result] = one.named(result, kind[i]) if one.value is None else one
+                self._values[result] = (self._box(box, flows, assignment).named(result, one),)
+            else:
+                self._values[result] = tuple(flow.named(result, one) if is_box or _calls_model(last) else flow
+                                             for flow in flows)
+
+    def _is_box(self, assignment: Assignment, flows: Sequence[Flow]) -> bool:
+        """Says whether an assignment is drawn as a function; what leads to metrics and outputs alone is not."""
+        last = assignment.stages[-1]
+        return not (_calls_model(last) or isinstance(last, (Reference, Previous)) or is_cut(last) and len(flows) == 1
+                    or id(assignment) not in self._needed or assignment.results[0] in self._kinds)
 
     def _box(self, box: Box, flows: Iterable[Flow], assignment: Assignment) -> Flow:
         """Draws a box that takes some flows; returns what flows out of it."""
@@ -157,7 +171,7 @@ class Sketch:
         if isinstance(node, Previous):
             return list(before)
         if isinstance(node, Reference):
-            return [self._values[node.key]] if node.key in self._values else []
+            return list(self._values.get(node.key, ()))
         start = len(self.arrows)
         found = _each_once(one for child in children(node) for one in self._flows(child, before, assignment))
         if _calls_model(node):
@@ -197,7 +211,8 @@ class Sketch:
 
     def _text(self, assignment: Assignment) -> str:
         """Returns a title for what functions compute: the expression, or the names of the functions if that is long."""
-        text = ' '.join(self.source[assignment.stages[-1].span].split())
+        text = ''.join(c if c.isprintable() else ' ' for c in self.source[assignment.stages[-1].span])
+        text = ' '.join(text.split())
         if len(text) <= _LONGEST and len(assignment.stages) < 3 and not assignment.results[0].index:
             return text
         names = dict.fromkeys(filter(None, map(_name, walk(*assignment.stages))))
