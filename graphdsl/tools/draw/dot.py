@@ -1,6 +1,7 @@
 """A picture in Graphviz's language."""
 from __future__ import annotations
 
+import html
 import itertools
 from typing import Iterator, Mapping, Union
 
@@ -113,4 +114,5 @@ def _value(value: Union[str, float]) -> str:
 
 
 def _escaped(text: str) -> str:
-    return text.replace('&', '&amp;').replace('<', '&lt;').replace('>', '&gt;').replace('"', '&quot;')
+    # Graphviz takes a backslash for the beginning of an escape such as \N, in this kind of label too.
+    return html.escape(text).replace('\\', '\\\\')

@@ -10,7 +10,7 @@ from graphdsl.tools.draw.picture import Edge, Node, Picture
 from graphdsl.tools.draw.sketch import Arrow, Box, Sketch
 from graphdsl.tools.families import base_of, folded, sizes
 
-_MOST_NAMES = 3
+_MOST_NAMES, _LONGEST = 3, 48
 
 
 def folded_picture(sketch: Sketch, step: Optional[str] = None) -> Picture:
@@ -58,14 +58,14 @@ class _Folding:
         for optimizer in graph.optimizers:
             for unit in optimizer.owns:
                 self._owners.setdefault(unit.model, {})[optimizer.name] = None
-        families = sizes(optimizer.name for optimizer in graph.optimizers)
-        self._places = {base: i for i, base in enumerate(families)}
-        members: dict[str, list[str]] = {base: [] for base in families}
+        families: dict[str, list[str]] = {}
         for optimizer in graph.optimizers:
-            members[base_of(optimizer.name)].append(optimizer.name)
-        algorithms = {base_of(one.name): one.algorithm.name for one in graph.optimizers}
-        self.optimizers = tuple(f'{_few(folded(names, families))}: {algorithms[base]}'
-                                for base, names in members.items())
+            families.setdefault(_family(optimizer.name), []).append(optimizer.name)
+        self._places = {family: i for i, family in enumerate(families)}
+        algorithms = {_family(one.name): one.algorithm.name for one in graph.optimizers}
+        self.optimizers = tuple(
+            f'{_short(_few(folded(names, {base_of(names[0]): len(names)})))}: {algorithms[family]}'
+            for family, names in families.items())
         self._value_sizes = sizes(map(str, sketch.values))
         self._key_sizes = {kind: sizes({str(box.key): None for box in sketch.boxes if box.kind == kind})
                            for kind in {box.kind for box in sketch.boxes}}
@@ -84,7 +84,7 @@ class _Folding:
 
     def _group(self, box: Box) -> _Group:
         owner = next(iter(self._owners.get(box.key, {})), '') if box.kind == 'model' else ''
-        return _Group(box.kind, box.key.base, box.title, base_of(owner), box.copy)
+        return _Group(box.kind, box.key.base, box.title, _family(owner), box.copy)
 
     def _stops(self, arrow: Arrow) -> tuple[_Stop, ...]:
         """Returns where an arrow leads along: what models give is shown on the way."""
@@ -100,14 +100,14 @@ class _Folding:
         for stop, name in self._names.items():
             runs = not self._is_step or stop in running
             if isinstance(stop, _Value):
-                yield Node(name, 'value', self._label(stop), runs=runs)
+                yield Node(name, 'value', _short(self._label(stop)), runs=runs)
                 continue
             boxes = self._members[stop]
             is_model = stop.kind == 'model'
             owners = {owner for box in boxes for owner in self._owners.get(box.key, ())} if is_model else set()
-            yield Node(name, stop.kind, self._title(boxes),
-                       self._label(stop) if stop.kind == 'function' else self._detail(boxes[0]),
-                       tuple(sorted({self._places[base_of(owner)] for owner in owners})), is_model and not owners,
+            yield Node(name, stop.kind, _short(self._title(boxes)),
+                       _short(self._label(stop) if stop.kind == 'function' else self._detail(boxes[0])),
+                       tuple(sorted({self._places[_family(owner)] for owner in owners})), is_model and not owners,
                        runs, bool(owners & self._running.updated))
 
     def _title(self, boxes: list[Box]) -> str:
@@ -138,6 +138,15 @@ class _Folding:
             yield Edge(self._names[tail], self._names[head],
                        not is_aside and not has_gradient and any(map(self._running.might_have_gradient, arrows)),
                        has_gradient, any(map(self._running.computes, arrows)), is_aside, head.kind == 'value')
+
+
+def _family(optimizer: str) -> str:
+    """Returns ``head`` for ``head[2]``, and any other name of an optimizer as it is."""
+    return base_of(optimizer) if optimizer.endswith(']') and optimizer.count('[') == 1 else optimizer
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= _LONGEST else f'{text[:_LONGEST - 3]}...'
 
 
 def _few(names: Collection[str]) -> str:

@@ -13,7 +13,7 @@ from graphdsl.semantics.flow import is_cut, reaching
 from graphdsl.shapes.trace import Place
 from graphdsl.shapes.types import ArrayType, Type
 
-_LONGEST = 28
+_LONGEST = 32
 
 
 class Box(NamedTuple):
