@@ -98,6 +98,20 @@ def test_losses_that_others_take_are_where_these_need_them():
     assert found['fake_error'] < found['balance'] == max(found.values())
 
 
+@pytest.mark.parametrize('name, step', [('strips', None), ('dcgan', 'critic'), ('dcgan', 'generator')])
+def test_pictures_of_the_documentation_are_those_of_the_examples(name, step, request):
+    drawing = example(EXAMPLES / f'{name}.graph', step)
+    path = ROOT / 'docs' / 'pictures' / f'{name}{f"_{step}" if step else ""}.svg'
+    if request.config.getoption('--accept'):
+        drawing.save(path)
+    text = path.read_text(encoding='utf-8')
+    assert words(text) == words(drawing.svg)            # the places are another matter, of Graphviz's version
+    ways = [one for one in ElementTree.fromstring(text).iter(f'{SVG}g') if one.get('class') == 'edge']
+    dashed = [one for one in ways if one.find(f'{SVG}path').get('stroke-dasharray')]
+    assert len(ways) == len(drawing.picture.edges)
+    assert len(dashed) == sum(edge.is_cut and edge.runs for edge in drawing.picture.edges)
+
+
 # What is drawn
 
 def test_a_family_is_one_box():
