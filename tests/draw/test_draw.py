@@ -170,6 +170,17 @@ optimizer SGD() owns block[*]''')))
     assert 'block[*]' in words(drawing.svg)
 
 
+def test_a_model_that_computes_a_family_from_itself_is_one_box():
+    picture = pictured('''
+model cell = Linear(4)
+h[0] = x
+for i in 0..2000 { h[i] -> cell -> h[i + 1] }
+loss a = softmax_cross_entropy(h[2000], t)
+optimizer SGD() owns cell''')
+    assert {pair for pair in arrows(picture) if pair[0] != 't'} == {
+        ('x', 'cell'), ('cell', 'h[1..2001] [B, 4]'), ('h[1..2001] [B, 4]', 'cell'), ('h[1..2001] [B, 4]', 'a')}
+
+
 def test_functions_stand_on_the_way_to_losses_alone():
     picture = example(EXAMPLES / 'vae.graph').picture
     assert set(nodes(picture, 'function')) == {'gaussian', 'gaussian_kl_divergence'}

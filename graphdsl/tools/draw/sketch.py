@@ -183,10 +183,13 @@ class Sketch:
         return [one._replace(is_cut=True) for one in found]
 
     def _call(self, callee: ModelName, flows: list[Flow], assignment: Assignment) -> Flow:
-        """Draws a call: in the box of the model, or in another where arrows would run in a circle."""
+        """Draws a call: in the box of the model, or in another where arrows would run in a circle.
+
+        The circle of a family, each member of which the model computes from the one before, is shown as it is.
+        """
         boxes = self._calls.setdefault(callee.key, [])
-        tails = {one.box for one in flows}
-        box = next((b for b in boxes if not self._leads(b, tails)), None)
+        tails = {one.box for one in flows if not (one.box in boxes and one.value is not None and one.value.index)}
+        box = boxes[-1] if boxes and not self._leads(boxes[-1], tails) else None
         if box is None:
             box = Box('model', callee.key, '.'.join([callee.key.base, *callee.path]), '', len(boxes))
             boxes.append(box)
