@@ -136,6 +136,20 @@ optimizer last = Adam() owns head[2]''')
     assert picture.optimizers == ('first: SGD', 'last: Adam')
 
 
+def test_an_optimizer_of_a_member_and_more_is_no_member_of_its_family():
+    picture = pictured('''
+model trunk = Linear(4)
+x -> trunk -> h
+for i in 0..2 { model head[i] = Linear(10)
+    h -> head[i] -> y[i]
+    loss a[i] = softmax_cross_entropy(y[i], t) }
+optimizer SGD() owns head[0], trunk
+optimizer Adam() owns head[1]''')
+    assert {title: node.owners for title, node in boxes(picture).items()} == {
+        'trunk': (0,), 'head[0]': (0,), 'head[1]': (1,)}
+    assert picture.optimizers == ('head[0]_trunk: SGD', 'head[1]: Adam')
+
+
 def test_a_model_with_two_owners_has_the_colours_of_both():
     text = '''
 model net(v) -> w {
