@@ -18,6 +18,7 @@ from graphdsl.runtime.seeds import generators_of_its_own
 from graphdsl.training.snapshots import load_snapshot  # noqa: F401 (public, as `graphdsl.load_snapshot`)
 from graphdsl.runtime.trial import try_iteration
 from graphdsl.shapes.check import Examiner
+from graphdsl.tools.draw import Drawing, draw
 
 
 class CompiledGraph(Program):
@@ -36,6 +37,7 @@ class CompiledGraph(Program):
 
     def __init__(self, compilation: Compilation):
         self.plan: Plan = compilation.plan
+        self._compilation = compilation
         self._module, origin = load(compilation)
         self._regions = compilation.module.regions
         self._examiner = Examiner(compilation.graph, compilation.source, self._module, compilation.limits)
@@ -61,6 +63,26 @@ class CompiledGraph(Program):
         """
         with self.origin.errors(), generators_of_its_own():
             return count_nodes(self._module, copy.deepcopy(self.models), self.origin.filename, self._regions)
+
+    def draw(self, step: Optional[str] = None) -> Drawing:
+        """Draws the graph: data on the left, losses on the right, a box per model in the colour of its optimizer.
+
+        Args:
+            step (str): The step to show: what it runs, and where gradients flow. None for the whole iteration.
+
+        Returns:
+            A picture that notebooks show as it is: ``graph.draw().save('graph.svg')``, or its ``svg`` as a string.
+
+        Raises:
+            ValueError: If there is no such step.
+        """
+        return draw(self._compilation, step)
+
+    def _repr_svg_(self) -> Optional[str]:
+        try:
+            return self.draw()._repr_svg_()
+        except Exception:       # a notebook then shows the text
+            return None
 
 
 def compile_text(text: str, params: Mapping[str, Any] = (), bind: Mapping[str, Any] = (),
