@@ -76,7 +76,7 @@ class Program:
             with numpy.errstate(all='ignore'):
                 self.models = initialize(module, self._note_warnings, limits)
             self.evaluations: Functions = module['make_evaluations'](self.models, self.numbers)
-            self._predictions: Functions = module['make_predictions'](self.models, self.numbers)
+            self.predictions: Functions = module['make_predictions'](self.models, self.numbers)
             self.optimizers = module['make_optimizers'](self.models)
 
     def _note_warnings(self, models: Mapping[str, chainer.Link]) -> None:
@@ -119,7 +119,7 @@ class Program:
 
         Outputs of noise alone have as many rows as the settings say, unless the noise is given.
         """
-        return self._compute(self._predictions, batch, batch)
+        return self._compute(self.predictions, batch, batch)
 
     def _compute(self, functions: Functions, batch: Mapping[str, Any], given: Container[str]) -> dict[str, Any]:
         found: dict[str, Any] = {}

@@ -1,0 +1,83 @@
+"""The export of a program to an ONNX file."""
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from typing import Iterable, Union
+
+from graphdsl.files import replacing
+from graphdsl.runtime.program import Program
+
+
+class ExportError(Exception):
+    """Raised for what prevents an export and has no place in the graph file."""
+
+
+@dataclass(frozen=True)
+class Exported:
+    """What was written.
+
+    Attributes:
+        inputs, outputs: Name, dtype and shape of each, such as ``'x float32[batch, 1, 8, 8]'``.
+        difference (float): The greatest difference between onnxruntime and Chainer.
+        counts: The numbers of examples that they were compared with.
+    """
+
+    inputs: tuple[str, ...]
+    outputs: tuple[str, ...]
+    difference: float
+    counts: tuple[int, ...]
+
+
+def export(program: Program, path: Union[str, os.PathLike], outputs: Iterable[str] = (), tolerance: float = 1e-5
+           ) -> Exported:
+    """Writes the part of a graph that computes its outputs to an ONNX file.
+
+    Args:
+        program: The graph.
+        path: The file, written whole or not at all.
+        outputs: Names of the outputs that are wanted; all if there are none.
+        tolerance: The greatest difference between onnxruntime and Chainer; in outputs with numbers above 1, as a
+            share of the greatest.
+
+    Returns:
+        What was written.
+
+    Raises:
+        GraphError: If a function cannot be exported.
+        ExportError: If a package is missing, there is no such output, or the difference is greater.
+        OSError: If the file cannot be written.
+    """
+    try:
+        import onnx
+        import onnxruntime  # noqa: F401 (needed for the check)
+    except ImportError as error:
+        raise ExportError(f"the export needs {error.name}: pip install 'graphdsl[export]'") from None
+    from graphdsl.export.checking import COUNTS, greatest_difference
+    from graphdsl.export.model import Exporter
+    from graphdsl.export.traces import Tracer
+
+    wanted, tracer = list(outputs), Tracer(program)
+    exporter = Exporter(tracer)
+    for function in program.predictions.values():
+        exporter.add(function, lambda name: not wanted or name in wanted)
+    _check_names(program, [port.name for port in exporter.outputs], wanted)
+    model = exporter.model()
+    onnx.checker.check_model(model, full_check=True)
+    content = model.SerializeToString()
+    difference, where = greatest_difference(content, tracer, exporter)
+    if not difference <= tolerance:
+        raise ExportError(f'onnxruntime computes another `{where}` than Chainer: the difference is {difference:.2g}, '
+                          f'and {tolerance:g} is allowed. Nothing was written')
+    with replacing(path) as file:
+        file.write(content)
+    return Exported(tuple(map(str, exporter.inputs)), tuple(map(str, exporter.outputs)), difference, COUNTS)
+
+
+def _check_names(program: Program, found: Iterable[str], wanted: Iterable[str]) -> None:
+    found = list(found)
+    missing = [name for name in wanted if name not in found]
+    if missing:
+        raise ExportError(f'there is no output `{missing[0]}`')
+    if not found:
+        raise ExportError(f'{program.name} has no outputs: write `output NAME = ...` for what is to be exported')

@@ -1,0 +1,52 @@
+"""Lengths of axes, as they depend on the number of examples."""
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Mapping, Optional, Sequence
+
+
+@dataclass(frozen=True)
+class Size:
+    """An integer that grows with free axes.
+
+    Attributes:
+        base: What it is without them.
+        growth: Pairs of a free axis and how much an element of it adds.
+    """
+
+    base: int
+    growth: tuple[tuple[str, int], ...] = ()
+
+    @property
+    def is_fixed(self) -> bool:
+        return not self.growth
+
+
+class Sizes:
+    """Finds how integers depend on free axes, from their values in several traces.
+
+    Args:
+        traces: The lengths of the free axes in each trace. Compared with the first, a trace has at most one other
+            length; for every free axis there is one that has.
+    """
+
+    def __init__(self, traces: Sequence[Mapping[str, int]]):
+        self._traces = traces
+
+    def of(self, values: Sequence[int]) -> Optional[Size]:
+        """Returns the size that has some values in the traces; None if there is none."""
+        first, growth = self._traces[0], {}
+        for lengths, value in zip(self._traces, values):
+            axis = next((axis for axis, length in lengths.items() if length != first[axis]), None)
+            if axis is not None:
+                steps, rest = divmod(value - values[0], lengths[axis] - first[axis])
+                if rest:
+                    return None
+                growth[axis] = steps
+        growth = {axis: steps for axis, steps in growth.items() if steps}
+        size = Size(values[0] - sum(steps * first[axis] for axis, steps in growth.items()), tuple(growth.items()))
+        return size if [self._value(size, lengths) for lengths in self._traces] == list(values) else None
+
+    @staticmethod
+    def _value(size: Size, lengths: Mapping[str, int]) -> int:
+        return size.base + sum(steps * lengths[axis] for axis, steps in size.growth)
