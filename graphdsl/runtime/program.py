@@ -12,7 +12,7 @@ from chainer.dataset import convert
 from graphdsl.diagnostics import Diagnostic
 from graphdsl.limits import Limits
 from graphdsl.options import Run
-from graphdsl.runtime import stateful, weights
+from graphdsl.runtime import model_files, stateful
 from graphdsl.runtime.arrays import array
 from graphdsl.runtime.evaluator import Evaluator
 from graphdsl.runtime.initialize import initialize
@@ -157,15 +157,33 @@ class Program:
         rows = next((shape[0] for shape in shapes if shape), None)
         return self.settings.batches.get(stream, self.settings.batch) if rows is None else rows
 
-    def save_weights(self, path: Union[str, os.PathLike]) -> None:
-        """Saves parameters and persistent values of all models to an npz file, whole or not at all.
-
-        Chainer reads it, a model at a time: ``chainer.serializers.load_npz(path, link, 'trunk/')``.
+    def save_weights(self, path: Union[str, os.PathLike], model: Optional[str] = None) -> None:
+        """Saves parameters and persistent values to an npz file, whole or not at all.
 
         Args:
             path: The file.
+            model: Name of the model that is saved, alone, as :func:`chainer.serializers.save_npz` does; None saves
+                all. Chainer reads them too, one at a time: ``chainer.serializers.load_npz(path, link, 'trunk/')``.
+
+        Raises:
+            DataError: If there is no such model.
+            OSError: If the file cannot be written.
         """
-        weights.save(self.models, path)
+        model_files.save(self.models, path, model)
+
+    def load_weights(self, path: Union[str, os.PathLike], model: Optional[str] = None) -> None:
+        """Loads parameters and persistent values, all or nothing, without running pickles that may be in the file.
+
+        Args:
+            path: The file: of :meth:`save_weights`, or a snapshot of a run.
+            model: Name of the model that is loaded. Its file may hold it alone, as
+                :func:`chainer.serializers.save_npz` writes it. None loads all models of the graph, frozen and
+                following ones as well; what else the file has is left alone.
+
+        Raises:
+            DataError: If the file cannot be read, or a model is not in it, or has other entries or shapes.
+        """
+        model_files.load(self.models, path, model)
 
     def serialize_numbers(self, serializer) -> None:
         """Saves the states, or sets them to what was saved."""

@@ -10,7 +10,6 @@ import chainer
 import numpy
 from chainer.serializers import DictionarySerializer, NpzDeserializer
 
-from graphdsl.files import replacing
 from graphdsl.runtime.data.errors import DataError, listing, reading
 
 # Bytes of what stands before an array in a file, and of a number, at most.
@@ -40,20 +39,6 @@ def load(link: chainer.Link, path: str | os.PathLike, at: str = '', partly: bool
         raise DataError(f'{path} does not fit: {_difference(wanted, here, fitting, prefix)}',
                         _advice(wanted, names, prefix))
     NpzDeserializer(fitting, strict=False).load(link)
-
-
-def save(models: Mapping[str, chainer.Link], path: str | os.PathLike) -> None:
-    """Saves parameters and persistent values of some models, each under its name, to an npz file.
-
-    Args:
-        models: Models by name.
-        path: The file, written whole or not at all.
-    """
-    serializer = DictionarySerializer()
-    for name, model in models.items():
-        model.serialize(serializer[name])
-    with replacing(path) as file:
-        numpy.savez_compressed(file, **serializer.target)
 
 
 def _entries(link: chainer.Link) -> Mapping[str, numpy.ndarray]:
