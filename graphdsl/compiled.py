@@ -9,6 +9,7 @@ import chainer
 
 from graphdsl.diagnostics import Diagnostic, GraphError, Source
 from graphdsl.driver import Compilation, read, translate
+from graphdsl.export.exporting import Exported, export
 from graphdsl.limits import Limits, with_room
 from graphdsl.loading import load
 from graphdsl.plan.plan import Plan
@@ -61,6 +62,25 @@ class CompiledGraph(Program):
         """
         with self.origin.errors(), generators_of_its_own():
             return count_nodes(self._module, copy.deepcopy(self.models), self.origin.filename, self._regions)
+
+    def export(self, path: Union[str, os.PathLike], outputs: Iterable[str] = (), tolerance: float = 1e-5) -> Exported:
+        """Writes the part of the graph that computes its outputs to an ONNX file.
+
+        Args:
+            path: The file, written whole or not at all.
+            outputs: Names of the outputs that are wanted; all if there are none.
+            tolerance: How far onnxruntime's outputs may be from Chainer's; of outputs with numbers above 1, as a share
+                of the greatest.
+
+        Returns:
+            The names, dtypes and shapes of inputs and outputs, and the greatest difference that was found.
+
+        Raises:
+            GraphError: If a function cannot be exported.
+            ExportError: If a package is missing, there is no such output, or the difference is greater.
+            OSError: If the file cannot be written.
+        """
+        return export(self, path, outputs, tolerance)
 
 
 def compile_text(text: str, params: Mapping[str, Any] = (), bind: Mapping[str, Any] = (),

@@ -8,7 +8,7 @@ from graphdsl.export.model import Exporter
 from graphdsl.export.traces import Tracer
 
 #: Numbers of examples that models are compared with.
-COUNTS = (1, 3, 8)
+COUNTS = (1, 3, 16)
 
 
 def greatest_difference(model: bytes, tracer: Tracer, exporter: Exporter) -> tuple[float, str]:

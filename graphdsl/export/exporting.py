@@ -5,6 +5,7 @@ import os
 from dataclasses import dataclass
 from typing import Iterable, Union
 
+from graphdsl.diagnostics import GraphError
 from graphdsl.files import replacing
 from graphdsl.runtime.program import Program
 
@@ -63,9 +64,15 @@ def export(program: Program, path: Union[str, os.PathLike], outputs: Iterable[st
         exporter.add(function, lambda name: not wanted or name in wanted)
     _check_names(program, [port.name for port in exporter.outputs], wanted)
     model = exporter.model()
-    onnx.checker.check_model(model, full_check=True)
-    content = model.SerializeToString()
-    difference, where = greatest_difference(content, tracer, exporter)
+    try:
+        onnx.checker.check_model(model, full_check=True)
+        content = model.SerializeToString()
+        difference, where = greatest_difference(content, tracer, exporter)
+    except GraphError:
+        raise
+    except Exception as error:      # ONNX and onnxruntime have many kinds of them
+        raise ExportError(f'the model cannot be run: {str(error).strip().splitlines()[0]}. Nothing was written'
+                          ) from error
     if not difference <= tolerance:
         raise ExportError(f'onnxruntime computes another `{where}` than Chainer: the difference is {difference:.2g}, '
                           f'and {tolerance:g} is allowed. Nothing was written')

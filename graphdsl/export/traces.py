@@ -98,7 +98,8 @@ class Tracer:
         axes = dict.fromkeys(axis for name in first.given if name in self.features
                              for axis, _ in self.features[name].axes)
         lengths = dict.fromkeys(axes, _LENGTH)
-        return [run(lengths, 0), run(lengths, 1), *(run({**lengths, axis: _LONGER}, 2 + i) for i, axis in enumerate(axes))]
+        longer = [run({**lengths, axis: _LONGER}, 2 + i) for i, axis in enumerate(axes)]
+        return [run(lengths, 0), run(lengths, 1), *longer]
 
     def run(self, function: Callable, lengths: Mapping[str, int], seed: int, drawn_before: int = 0) -> Trace:
         """Runs a function of a minibatch of random values.
