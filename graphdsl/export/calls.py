@@ -1,12 +1,12 @@
 """What converters see: a call, as it ran in several traces."""
 from __future__ import annotations
 
-from typing import Any, Callable, Optional, Sequence
+from typing import Any, Callable, Optional, Sequence, Union
 
 import numpy
 
 from graphdsl.diagnostics import Span
-from graphdsl.export.sizes import Size, Sizes
+from graphdsl.export.sizes import UNKNOWN, Size, Sizes
 from graphdsl.export.traced import Constant, Given, Record, Result, Source, Weight
 
 
@@ -86,6 +86,24 @@ class Call:
         """Returns an attribute of the function, which must be the same in all traces."""
         return self.same([getattr(record.function, name) for record in self._records])
 
+    def numbers(self, name: str) -> Union[Any, tuple[Size, bool]]:
+        """Returns a number that the function was given.
+
+        Returns:
+            The number; if it depends on the number of examples, a size, and whether the number is one over it.
+        """
+        values = self.each(lambda function: getattr(function, name))
+        if any(map(numpy.ndim, values)):
+            raise Refusal('one of its operands is an array that NumPy made')
+        if all(value == values[0] for value in values):
+            return values[0]
+        for is_inverse in (False, True):
+            found = [1 / value if is_inverse and value else value for value in values]
+            size = self._sizes.of([round(value) for value in found])
+            if size is not UNKNOWN and numpy.allclose(found, [round(value) for value in found], rtol=1e-9):
+                return size, is_inverse
+        return self.same(values)
+
     def each(self, get: Callable[[Any], Any]) -> list[Any]:
         """Returns something of the function in every trace."""
         return [get(record.function) for record in self._records]
@@ -99,10 +117,9 @@ class Call:
 
     def sizes(self, values: Sequence[Sequence[int]]) -> list[Size]:
         """Returns integers as they depend on free axes, given their values in each trace."""
-        found = [self._sizes.of([int(v) for v in column]) for column in zip(*values)]
-        if any(size is None for size in found) or len({len(v) for v in values}) > 1:
-            raise Refusal('shapes depend on the number of examples in a way that ONNX cannot tell')
-        return found
+        if len({len(value) for value in values}) > 1:
+            raise Refusal('the number of axes depends on the number of examples')
+        return [self._sizes.of([int(v) for v in column]) for column in zip(*values)]
 
 
 def matching(sources: Sequence[Source]) -> bool:

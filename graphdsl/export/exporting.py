@@ -75,7 +75,7 @@ def export(program: Program, path: Union[str, os.PathLike], outputs: Iterable[st
                           ) from error
     if not difference <= tolerance:
         raise ExportError(f'onnxruntime computes another `{where}` than Chainer: the difference is {difference:.2g}, '
-                          f'and {tolerance:g} is allowed. Nothing was written')
+                          f'and the tolerance {tolerance:g}. Nothing was written')
     with replacing(path) as file:
         file.write(content)
     return Exported(tuple(map(str, exporter.inputs)), tuple(map(str, exporter.outputs)), difference, COUNTS)

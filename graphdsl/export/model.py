@@ -5,13 +5,14 @@ import re
 from dataclasses import dataclass
 from typing import Any, Callable, Mapping, Optional, Sequence
 
+import chainer
 import numpy
 import onnx
 
 from graphdsl.diagnostics import GraphError, Span, mistake
 from graphdsl.export.calls import Call, Refusal, matching
 from graphdsl.export.functions import CONVERTERS
-from graphdsl.export.sizes import Size, Sizes
+from graphdsl.export.sizes import UNKNOWN, Size, Sizes
 from graphdsl.export.traced import Constant, Given, Record, Result, Source, Weight
 from graphdsl.export.traces import Trace, Tracer
 from graphdsl.export.writer import Writer, declared
@@ -22,15 +23,18 @@ class Port:
     """An input or output of the model.
 
     Attributes:
-        shape: Lengths of the axes; free ones have names.
+        shape: Lengths of the axes; free ones have names, or are None.
+        note: How it is drawn, if it is no data.
     """
 
     name: str
     dtype: numpy.dtype
     shape: tuple[Any, ...]
+    note: str = ''
 
     def __str__(self) -> str:
-        return f'{self.name} {self.dtype}[{", ".join(map(str, self.shape))}]'
+        shape = ', '.join('?' if length is None else str(length) for length in self.shape)
+        return f'{self.name} {self.dtype}[{shape}]' + f' ~ {self.note}' * bool(self.note)
 
 
 @dataclass(frozen=True)
@@ -69,6 +73,8 @@ class Exporter:
         self._results: dict[str, str] = {}
         self._inputs: dict[str, tuple[numpy.dtype, list[Size]]] = {}
         self._outputs: dict[str, tuple[numpy.dtype, list[Size]]] = {}
+        self._notes = {noise.name: f'{noise.distribution}({", ".join(map(str, noise.arguments))})'
+                       for noise in self._program.noises}
 
     def add(self, function: Callable, is_wanted: Callable[[str], bool]) -> None:
         """Adds a function.
@@ -88,14 +94,25 @@ class Exporter:
             writing.read(self._tracer.features)
             self._results.update(writing.write(outputs, self._program.origin.values.get))
             self._inputs.update(writing.inputs)
+            self._notes.update(self._drawn(traces[0]))
             self._outputs.update(writing.outputs)
             self.parts.append(Part(function, tuple(traces[0].lengths), drawn_before, tuple(writing.inputs),
                                    tuple(outputs)))
 
+    def _drawn(self, trace: Trace) -> dict[str, str]:
+        """Says where random functions drew what are inputs of the model."""
+        found = {}
+        for record in trace.records:
+            for name in set(trace.drawn) & {source.name for source in record.inputs if isinstance(source, Given)}:
+                line = self._program.origin.source.position(record.span.start)[0] if record.span else None
+                found[name] = 'normal(0, 1)' + f', drawn in line {line}' * bool(line)
+        return found
+
     def model(self) -> onnx.ModelProto:
         """Returns the model of all that was added."""
         self._onnx.free_axes({})
-        ports = [[declared(port.name, port.dtype, port.shape) for port in some] for some in (self.inputs, self.outputs)]
+        ports = [[declared(port.name, port.dtype, port.shape, port.note) for port in some]
+                 for some in (self.inputs, self.outputs)]
         return self._onnx.model(self._program.name, *ports, self._results)
 
     @property
@@ -107,8 +124,8 @@ class Exporter:
         return self._ports(self._outputs)
 
     def _ports(self, found: Mapping[str, tuple[numpy.dtype, list[Size]]]) -> list[Port]:
-        return [Port(name, dtype, tuple(size.base if size.is_fixed else self._axis_name(name, size) for size in shape))
-                for name, (dtype, shape) in found.items()]
+        return [Port(name, dtype, tuple(size.base if size.is_fixed else self._axis_name(name, size) for size in shape),
+                     self._notes.get(name, '')) for name, (dtype, shape) in found.items()]
 
     def group(self, part: Part) -> int:
         """Returns the number of the group of parts that share inputs, and so the lengths of free axes."""
@@ -122,17 +139,21 @@ class Exporter:
             groups = [group for group in groups if group not in together] + [set(part.inputs).union(*together)]
         return groups
 
-    def _axis_name(self, name: str, size: Size) -> str:
+    def _axis_name(self, name: str, size: Size) -> Optional[str]:
         """Names a free axis; parts that share no input have batch axes of their own."""
+        if size is UNKNOWN:
+            return None
         part = next(part for part in self.parts if name in part.inputs or name in part.outputs)
         groups = self._groups()
-        first = next(one for one in self._inputs if one in groups[self.group(part)])
+        group = groups[self.group(part)] if part.axes else set()
+        streams = {axis.split()[0] for one in self.parts if group & set(one.inputs) for axis in one.axes}
         terms = []
         for axis, steps in size.growth:
-            base = axis.replace(' ', '_') if len(part.axes) > 1 else 'batch'
-            base = base if len(groups) == 1 else f'{base}_{first}'
-            terms.append(base if steps == 1 else f'{steps}*{base}')
-        return ' + '.join(terms + [str(size.base)] * bool(size.base))
+            stream, *is_ragged = axis.split()
+            words = ['length' if is_ragged else 'batch', *[stream] * (len(streams) > 1),
+                     *[next(one for one in self._inputs if one in group)] * (len(groups) > 1)]
+            terms.append(('' if steps == 1 else f'{steps}*') + '_'.join(words))
+        return ' + '.join(terms + [str(size.base)] * bool(size.base)).replace('+ -', '- ')
 
     def _refuse(self, refusal: Refusal, what: str, span: Optional[Span]) -> GraphError:
         return GraphError([mistake('G771', f'{what} cannot be exported to ONNX', span or Span(0, 0),
@@ -187,13 +208,15 @@ class _Writing:
         for name in outputs:
             sources = [trace.outputs[name] for trace in self._traces]
             try:
+                if name in self.inputs:
+                    raise Refusal('an input has this name', f'give the output another: `output same = {name}`')
                 if not matching(sources):
                     raise Refusal(_OTHER_WAY)
                 results[name] = self._name(sources)
                 shapes = [trace.values[name].shape for trace in self._traces]
                 shape = [self._sizes.of(lengths) for lengths in zip(*shapes)]
-                if None in shape or len(set(map(len, shapes))) > 1:
-                    raise Refusal('its shape depends on the number of examples in a way that ONNX cannot tell')
+                if len(set(map(len, shapes))) > 1:
+                    raise Refusal('the number of its axes depends on the number of examples')
                 self.outputs[name] = self._traces[0].values[name].dtype, shape
             except Refusal as refusal:
                 raise self._refuse(refusal, f'`{name}`', span_of(name)) from None
@@ -245,9 +268,9 @@ class _Writing:
             return self._onnx.constant(first)
         values = {array.flat[0] for array in arrays if array.size}
         shape = [self._sizes.of(lengths) for lengths in zip(*(array.shape for array in arrays))]
-        if len(values) > 1 or None in shape or not all((array == first.flat[0]).all() for array in arrays):
+        if len(values) != 1 or not all((array == first.flat[0]).all() for array in arrays):
             raise Refusal('it computes with an array that is made outside of the graph, of the data or of the number '
-                          'of examples', 'let functions of the language compute it')
+                          'of examples', "compute that array with Chainer's functions")
         return self._onnx.op('Expand', [self._onnx.constant(first.flat[0], first.dtype), self._onnx.list_of(shape)])
 
 
@@ -266,5 +289,8 @@ def _label(record: Record) -> str:
         return f'`{record.kind[6:]}` of NumPy'
     if not _is_known(record):
         return f'`{record.kind}`'
-    words = re.sub(r'Function$', '', record.kind)
-    return '`' + re.sub(r'(?<=[a-z0-9])(?=[A-Z])|(?<=[a-z])(?=\dD)', '_', words).lower() + '`'
+    kind, is_gradient, _ = record.kind.partition('Grad')
+    name = type(record.function).__module__.split('.')[-1]
+    if not hasattr(chainer.functions, name):        # modules of several functions
+        name = re.sub(r'(?<=[a-z])(?=[A-Z0-9])|(?<=[A-Z])(?=[A-Z][a-z])', '_', re.sub(r'Function$', '', kind)).lower()
+    return f'the gradient of `{name}`' if is_gradient else f'`{name}`'

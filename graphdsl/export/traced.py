@@ -71,15 +71,19 @@ class Traced(numpy.ndarray):
     recorder: Optional[Recorder] = None
 
     def __array_ufunc__(self, ufunc, method, *inputs, out=None, **keywords):
+        plain_keywords = {name: plain(value) for name, value in keywords.items()}
         if out is not None:
+            getattr(ufunc, method)(*map(plain, inputs), out=tuple(map(plain, out)), **plain_keywords)
             for array in out:
                 if isinstance(array, Traced):
                     array.source = None
-            return getattr(ufunc, method)(*map(plain, inputs), out=tuple(map(plain, out)), **keywords)
-        result = getattr(ufunc, method)(*map(plain, inputs), **keywords)
-        if result is NotImplemented or method != '__call__' or keywords or isinstance(result, tuple):
+            return out[0] if len(out) == 1 else out
+        result = getattr(ufunc, method)(*map(plain, inputs), **plain_keywords)
+        recorder = next((a.recorder for a in inputs if isinstance(a, Traced) and a.recorder is not None), None)
+        is_plain = method == '__call__' and not keywords and result is not NotImplemented
+        if recorder is None or not is_plain or isinstance(result, tuple):
             return result
-        return _recorder_of(inputs).numpy_call(ufunc.__name__, None, inputs, result)
+        return recorder.numpy_call(ufunc.__name__, None, inputs, result)
 
     def __getitem__(self, item):
         result = plain(self)[tuple(map(plain, item)) if isinstance(item, tuple) else plain(item)]
@@ -88,9 +92,16 @@ class Traced(numpy.ndarray):
         return self.recorder.numpy_call('getitem', item, (self, *_arrays_in(item)), result)
 
     def astype(self, dtype, *arguments, **keywords):
-        if self.dtype == dtype or self.recorder is None:
-            return self
-        return self.recorder.numpy_call('astype', dtype, (self,), plain(self).astype(dtype))
+        result = plain(self).astype(dtype, *arguments, **keywords)
+        if self.recorder is None or self.source is None:
+            return result
+        if self.dtype == dtype:
+            return self.recorder.mark(result, self.source)
+        return self.recorder.numpy_call('astype', dtype, (self,), result)
+
+    def __setitem__(self, item, value):
+        plain(self)[plain(item)] = plain(value)
+        self.source = None
 
 
 def plain(value: Any) -> Any:
@@ -111,10 +122,6 @@ def _arrays_in(index: Any) -> list[Traced]:
     """Returns the recorded arrays in an index."""
     return [item for item in (index if isinstance(index, tuple) else (index,))
             if isinstance(item, Traced) and item.source is not None]
-
-
-def _recorder_of(arrays: Sequence[Any]) -> Recorder:
-    return next(a.recorder for a in arrays if isinstance(a, Traced) and a.recorder is not None)
 
 
 class Recorder(chainer.FunctionHook):
@@ -143,7 +150,7 @@ class Recorder(chainer.FunctionHook):
 
     def given(self, name: str, array: numpy.ndarray) -> Traced:
         """Makes an array that is an input."""
-        return self._traced(array, Given(name))
+        return self.mark(array, Given(name))
 
     def source(self, value: Any) -> Source:
         """Returns where an array comes from."""
@@ -190,13 +197,14 @@ class Recorder(chainer.FunctionHook):
     def _add(self, kind: str, function: Any, sources: tuple[Source, ...], arrays: Sequence[Any],
              results: Sequence[Any]) -> tuple[Traced, ...]:
         number = len(self.records)
-        marked = tuple(self._traced(result, Result(number, i)) for i, result in enumerate(results))
+        marked = tuple(self.mark(result, Result(number, i)) for i, result in enumerate(results))
         self.records.append(Record(
             kind, function, sources, tuple(a.shape for a in arrays), tuple(a.dtype for a in arrays),
             tuple((m.shape, m.dtype) for m in marked), self._span_of_call()))
         return marked
 
-    def _traced(self, array: Any, source: Source) -> Traced:
+    def mark(self, array: Any, source: Source) -> Traced:
+        """Makes an array that knows where it comes from."""
         traced = numpy.asarray(plain(array)).view(Traced)
         traced.source, traced.recorder = source, self
         return traced

@@ -43,6 +43,7 @@ class Trace:
         outputs: Where each output comes from.
         values: The outputs.
         given: The inputs that were read, and what random functions drew.
+        drawn: Names of the latter.
     """
 
     lengths: Mapping[str, int]
@@ -50,6 +51,7 @@ class Trace:
     outputs: dict[str, Source]
     values: dict[str, numpy.ndarray]
     given: dict[str, numpy.ndarray]
+    drawn: tuple[str, ...]
 
 
 def features(program: Program) -> dict[str, Feature]:
@@ -89,7 +91,7 @@ class Tracer:
             drawn_before: How many random functions of other functions have names already.
 
         Returns:
-            The first two differ in values alone, every other one has another length of one free axis.
+            The first two differ in values alone, every other one has other lengths of free axes.
         """
         def run(lengths, seed):
             return self.run(function, lengths, seed, drawn_before)
@@ -99,7 +101,8 @@ class Tracer:
                              for axis, _ in self.features[name].axes)
         lengths = dict.fromkeys(axes, _LENGTH)
         longer = [run({**lengths, axis: _LONGER}, 2 + i) for i, axis in enumerate(axes)]
-        return [run(lengths, 0), run(lengths, 1), *longer]
+        all_longer = [run({axis: _LONGER + i for i, axis in enumerate(axes)}, 1 + len(axes))] * (len(axes) > 1)
+        return [run(lengths, 0), run(lengths, 1), *longer, *all_longer]
 
     def run(self, function: Callable, lengths: Mapping[str, int], seed: int, drawn_before: int = 0) -> Trace:
         """Runs a function of a minibatch of random values.
@@ -113,17 +116,18 @@ class Tracer:
         program = self.program
         recorder = Recorder({id(array): name for name, array in self.weights.items()}, drawn_before,
                             program.origin.span_of_call)
-        batch = {name: _wrapped(recorder.given(name, self._values(feature, lengths, seed)))
-                 for name, feature in self.features.items()}
+        values = {name: self._values(feature, lengths, seed) for name, feature in self.features.items()}
+        batch = {name: _wrapped(recorder.given(name, value.copy())) for name, value in values.items()}
         with program.origin.errors(), generators_of_its_own(seed), stateful.set_aside(program.models), \
                 chainer.using_config('train', False), chainer.no_backprop_mode(), numpy.errstate(all='ignore'):
             complete = _Reading(program.complete(batch, program.streams, program.evaluation_noise(
                 program.settings.seed)))
             with recorder:
                 outputs = function(complete)
-        given = {name: numpy.asarray(array(batch[name])) for name in batch if name in complete.read}
+        given = {name: value for name, value in values.items() if name in complete.read}
         return Trace(lengths, recorder.records, {name: recorder.source(_array(v)) for name, v in outputs.items()},
-                     {name: numpy.asarray(_array(v)) for name, v in outputs.items()}, {**given, **recorder.drawn})
+                     {name: numpy.asarray(_array(v)) for name, v in outputs.items()}, {**given, **recorder.drawn},
+                     tuple(recorder.drawn))
 
     def _values(self, feature: Feature, lengths: Mapping[str, int], seed: int) -> numpy.ndarray:
         """Returns random values of an input: floats from 0 to 1, integers 0 and 1; noise is drawn as it says."""

@@ -7,7 +7,8 @@ import numpy
 import onnx
 from onnx import helper, numpy_helper
 
-from graphdsl.export.sizes import Size
+from graphdsl.export.calls import Refusal
+from graphdsl.export.sizes import UNKNOWN, Size
 
 #: Of ONNX's operators; onnxruntime reads it since version 1.12.
 OPSET = 17
@@ -67,6 +68,8 @@ class Writer:
     def list_of(self, sizes: Sequence[Size]) -> str:
         """Adds a list of lengths, which may depend on free axes."""
         result = self.integers(size.base for size in sizes)
+        if UNKNOWN in sizes:
+            raise Refusal('lengths depend on the number of examples in a way that is not linear')
         for axis in dict.fromkeys(axis for size in sizes for axis, _ in size.growth):
             steps = self.integers(dict(size.growth).get(axis, 0) for size in sizes)
             result = self.op('Add', [result, self.op('Mul', [steps, self._length(axis)])])
@@ -111,9 +114,9 @@ def element_type(dtype: Any) -> int:
     return helper.np_dtype_to_tensor_dtype(numpy.dtype(dtype))
 
 
-def declared(name: str, dtype: Any, shape: Sequence[Union[int, str]]) -> onnx.ValueInfoProto:
-    """Declares an input or output; names stand for free axes."""
-    return helper.make_tensor_value_info(name, element_type(dtype), shape)
+def declared(name: str, dtype: Any, shape: Sequence[Union[int, str, None]], note: str = '') -> onnx.ValueInfoProto:
+    """Declares an input or output; names, or None, stand for free axes."""
+    return helper.make_tensor_value_info(name, element_type(dtype), shape, note)
 
 
 def _needed(nodes: Sequence[onnx.NodeProto], outputs: Iterable[str]) -> list[onnx.NodeProto]:

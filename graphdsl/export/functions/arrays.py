@@ -144,15 +144,6 @@ def _space_to_depth(call: Call, onnx: Writer) -> str:
     return onnx.op('SpaceToDepth', [call.input], blocksize=call.get('r'))
 
 
-def _resize_images(call: Call, onnx: Writer) -> str:
-    mode = call.get('mode')
-    if mode != 'bilinear' or not call.get('align_corners'):
-        raise Refusal('only `mode="bilinear"` with `align_corners=true` has a counterpart')
-    size = onnx.list_of(call.out_shape())
-    return onnx.op('Resize', [call.input, '', '', size], mode='linear',
-                   coordinate_transformation_mode='align_corners')
-
-
 CONVERTERS = {
     'Broadcast': _broadcast,
     'BroadcastTo': _broadcast_to,
@@ -173,7 +164,6 @@ CONVERTERS = {
     'Permutate': _permutate,
     'Repeat': _repeat,
     'Reshape': reshape,
-    'ResizeImages': _resize_images,
     'ReverseGradient': identity,
     'Rollaxis': _permuted(lambda call, array: numpy.rollaxis(array, call.get('axis'), call.get('start'))),
     'Separate': _separate,

@@ -3,7 +3,7 @@ from __future__ import annotations
 
 from typing import Sequence
 
-from graphdsl.export.calls import Call, Refusal
+from graphdsl.export.calls import Call
 from graphdsl.export.writer import Writer
 
 
@@ -12,9 +12,13 @@ def _linear(call: Call, onnx: Writer) -> str:
 
 
 def _embed_id(call: Call, onnx: Writer) -> str:
-    if call.get('ignore_label') is not None:
-        raise Refusal('`ignore_label` has no counterpart')
-    return onnx.op('Gather', call.inputs[::-1], axis=0)
+    ignored, (x, weight) = call.get('ignore_label'), call.inputs
+    if ignored is None:
+        return onnx.op('Gather', [weight, x], axis=0)
+    is_ignored = onnx.op('Equal', [x, onnx.constant(ignored, call.dtype)])
+    rows = onnx.op('Gather', [weight, onnx.op('Where', [is_ignored, onnx.constant(0, call.dtype), x])], axis=0)
+    is_ignored = onnx.op('Unsqueeze', [is_ignored, onnx.integers([-1])])
+    return onnx.op('Where', [is_ignored, onnx.constant(0, call.out_dtype()), rows])
 
 
 def _convolution(call: Call, onnx: Writer, stride: Sequence[int], pad: Sequence[int], dilate: Sequence[int]) -> str:

@@ -2,29 +2,29 @@
 from __future__ import annotations
 
 import math
-from typing import Any, Callable
+from typing import Callable
 
-import numpy
-
-from graphdsl.export.calls import Call, Refusal
+from graphdsl.export.calls import Call
 from graphdsl.export.functions.activation import plain
 from graphdsl.export.writer import Writer
 
 
-def _with_constant(kind: str, is_first: bool = False) -> Callable[[Call, Writer], str]:
+def _with_number(kind: str, is_first: bool = False) -> Callable[[Call, Writer], str]:
     """Returns the converter of an operator on an array and the number ``value``."""
     def convert(call: Call, onnx: Writer) -> str:
-        operands = [call.input, onnx.constant(_number(call, 'value'), call.dtype)]
+        operands = [call.input, _number(call, onnx)]
         return onnx.op(kind, operands[::-1] if is_first else operands)
     return convert
 
 
-def _number(call: Call, name: str) -> Any:
-    """Returns a number that the function was given."""
-    value = call.get(name)
-    if numpy.ndim(value):
-        raise Refusal('one of its operands is an array that NumPy made')
-    return value
+def _number(call: Call, onnx: Writer) -> str:
+    """Adds the number, which may be the number of examples or one over it."""
+    value = call.numbers('value')
+    if not isinstance(value, tuple):
+        return onnx.constant(value, call.dtype)
+    size, is_inverse = value
+    number = onnx.cast(onnx.op('Squeeze', [onnx.list_of([size])]), call.dtype)
+    return onnx.op('Reciprocal', [number]) if is_inverse else number
 
 
 def _multi_add(call: Call, onnx: Writer) -> str:
@@ -156,7 +156,7 @@ CONVERTERS = {
                                       'Sinh', 'Cosh', 'Neg')},
     'Absolute': plain('Abs'),
     'AbsoluteError': _absolute_error,
-    'AddConstant': _with_constant('Add'),
+    'AddConstant': _with_number('Add'),
     'Arccos': plain('Acos'),
     'Arcsin': plain('Asin'),
     'Arctan': plain('Atan'),
@@ -166,7 +166,7 @@ CONVERTERS = {
     'BatchL2NormSquared': _batch_l2_norm_squared,
     'Clip': _clip,
     'Cumsum': _cumsum,
-    'DivFromConstant': _with_constant('Div', is_first=True),
+    'DivFromConstant': _with_number('Div', is_first=True),
     'EinSum': _einsum,
     'Expm1': _expm1,
     'Fmod': _fmod,
@@ -184,16 +184,16 @@ CONVERTERS = {
     'MeanSquaredError': _mean_of(_squared_error),
     'Min': _reduction('ReduceMin'),
     'Minimum': plain('Min'),
-    'MulConstant': _with_constant('Mul'),
+    'MulConstant': _with_number('Mul'),
     'MultiAdd': _multi_add,
-    'PowConstVar': _with_constant('Pow', is_first=True),
-    'PowVarConst': _with_constant('Pow'),
+    'PowConstVar': _with_number('Pow', is_first=True),
+    'PowVarConst': _with_number('Pow'),
     'PowVarVar': plain('Pow'),
     'Prod': _reduction('ReduceProd'),
     'RsqrtGPU': _rsqrt,
     'Square': _square,
     'SquaredError': _squared_error,
-    'SubFromConstant': _with_constant('Sub', is_first=True),
+    'SubFromConstant': _with_number('Sub', is_first=True),
     'Sum': _reduction('ReduceSum', axes_as_input=True),
     'SumTo': _sum_to,
 }

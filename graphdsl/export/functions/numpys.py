@@ -36,9 +36,12 @@ def _index(call: Call, onnx: Writer) -> str:
 
 CONVERTERS = {
     **{f'numpy.{name}': _binary(kind) for name, kind in _KINDS.items()},
+    'numpy.absolute': plain('Abs'),
     'numpy.astype': cast,
     'numpy.bitwise_and': plain('And'),
     'numpy.bitwise_or': plain('Or'),
+    'numpy.ceil': plain('Ceil'),
+    'numpy.floor': plain('Floor'),
     'numpy.getitem': _index,
     'numpy.invert': plain('Not'),
     'numpy.logical_and': plain('And'),
@@ -46,4 +49,6 @@ CONVERTERS = {
     'numpy.logical_or': plain('Or'),
     'numpy.negative': plain('Neg'),
     'numpy.not_equal': _not_equal,
+    'numpy.rint': plain('Round'),
+    'numpy.sign': plain('Sign'),
 }

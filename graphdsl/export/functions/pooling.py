@@ -31,7 +31,10 @@ def _average_pooling_nd(call: Call, onnx: Writer, kernel: Sequence[int], stride:
 def _ends(call: Call, kernel: Sequence[int], stride: Sequence[int], pad: Sequence[int]) -> list[int]:
     """Returns the padding at the end of each axis: what covers all needs more there."""
     lengths, out = call.fixed(call.shape()[2:]), call.fixed(call.out_shape()[2:])
-    return [max((n - 1) * s + k - x - p, 0) for n, s, k, x, p in zip(out, stride, kernel, lengths, pad)]
+    ends = [max((n - 1) * s + k - x - p, 0) for n, s, k, x, p in zip(out, stride, kernel, lengths, pad)]
+    if any(end >= k for end, k in zip(ends, kernel)):
+        raise Refusal('its last window lies beyond the data', 'write `cover_all=false`')
+    return ends
 
 
 def _unpooling(call: Call, onnx: Writer, kernel: Sequence[int], stride: Sequence[int], pad: Sequence[int]) -> str:
