@@ -191,10 +191,19 @@ class Program:
                 :func:`chainer.serializers.save_npz` writes it. None loads all models of the graph, frozen and
                 following ones as well; what else the file has is left alone.
 
+        A snapshot also says where in the run it was written: counters and states become those of its last iteration.
+
         Raises:
             DataError: If the file cannot be read, or a model is not in it, or has other entries or shapes.
         """
-        model_files.load(self.models, path, model)
+        counts = model_files.load(self.models, path, model)
+        if counts is not None and model is None:
+            self.numbers.update(iteration=counts.iteration, epoch=int(counts.epoch_detail))
+            self.numbers.update((name, value) for name, value in counts.states.items() if name in self._states)
+            if self.settings.length is not None:
+                length, unit = self.settings.length
+                done = counts.iteration if unit == 'iteration' else counts.epoch_detail
+                self.numbers['progress'] = min(done / length, 1.0)
 
     def serialize_numbers(self, serializer) -> None:
         """Saves the states, or sets them to what was saved."""

@@ -157,8 +157,8 @@ def by_name(graph: Any, data: Any) -> Mapping[str, Any]:
     Raises:
         DataError: If they need several, or none.
     """
-    if isinstance(data, Mapping):
-        return data
+    if isinstance(data, Mapping) or not graph.plan.prediction:
+        return data if isinstance(data, Mapping) else {}
     needed = dict.fromkeys(name for computation in graph.plan.prediction for name in computation.sources)
     if len(needed) != 1:
         raise DataError(f'the outputs need {listing(needed)}' if needed else 'no output needs an input',
@@ -191,7 +191,9 @@ def _column(values: Any, i: Input) -> Any:
         raise DataError(f'{i.name!r} is no array: {error}', 'give an array whose first axis counts the rows') from None
     if array.dtype.kind not in 'biuf':
         raise DataError(f'{i.name!r} is an array of {array.dtype}, and numbers are needed')
+    if not array.ndim:
+        raise DataError(f'{i.name!r} is a single number, and its first axis should count the rows', 'give an array')
     if len(array.shape) == len(i.shape) and all(n in (None, m) for n, m in zip(i.shape, array.shape)):
         raise DataError(f'{i.name!r} has the shape {list(array.shape)} of a single example, and its first axis should '
-                        'count the rows', f'give `{i.name}[None]`' if array.ndim else 'give an array')
+                        'count the rows', f'give `{i.name}[None]`')
     return array
