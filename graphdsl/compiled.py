@@ -6,6 +6,7 @@ import os
 from typing import Any, Iterable, Mapping, Optional, Union
 
 import chainer
+import numpy
 
 from graphdsl.diagnostics import Diagnostic, GraphError, Source
 from graphdsl.driver import Compilation, read, translate
@@ -53,6 +54,61 @@ class CompiledGraph(Program):
         try_iteration(module, models, self.origin)
         return found.diagnostics
 
+    def predict(self, data: Any = None, entry: Optional[str] = None, batch: Optional[int] = None,
+                seed: Optional[int] = None, rows: Optional[int] = None) -> dict[str, numpy.ndarray]:
+        """Computes the outputs with ``train=False``, minibatch by minibatch, without keeping anything of it.
+
+        Args:
+            data: Arrays by input name, whose first axis counts the rows; one array, if the outputs need a single
+                input. Outputs whose inputs are not there are left out. Noise may be given, too.
+            entry: An entry of the file's data blocks to read instead, such as ``'test'``.
+            batch: Rows of a minibatch. By default, as in training; one, where a model has a state that goes on from
+                one call to the next: rows are then successive steps.
+            seed: Of the noise, which is the same every time; None takes the file's.
+            rows: Of outputs that are made of noise alone; None takes as many as a minibatch has.
+
+        Returns:
+            Arrays in main memory by the names of the outputs. An output whose first axis does not grow with the
+            minibatch is the mean over minibatches.
+
+        Raises:
+            DataError: If no output can be computed, or the rows do not fit together.
+            GraphError: If the data do not fit the inputs, or something goes wrong at a line of the graph.
+        """
+        from graphdsl.using.predict import predict
+        return dict(predict(self, self._data(data, entry), (), batch, seed, rows).values)
+
+    def evaluate(self, data: Optional[Mapping[str, Any]] = None, entry: str = 'test', batch: Optional[int] = None,
+                 seed: Optional[int] = None) -> dict[str, float]:
+        """Computes losses and metrics, averaged over the examples as a run reports them.
+
+        Args:
+            data: Arrays by input name, whose first axis counts the rows. What needs inputs that are not there is
+                left out.
+            entry: The entry of the file's data blocks that is read where no data is given.
+            batch: Rows of a minibatch. By default, as in training.
+            seed: Of the noise, which is the same every time; None takes the file's.
+
+        Returns:
+            Averages by the names of losses and metrics.
+
+        Raises:
+            DataError: If no loss or metric can be computed, or the rows do not fit together.
+            GraphError: If the data do not fit the inputs, or something goes wrong at a line of the graph.
+        """
+        from graphdsl.using.evaluate import evaluate
+        return dict(evaluate(self, self._data(data, entry if data is None else None), batch, seed).values)
+
+    def has_entry(self, name: str) -> bool:
+        """Says whether a data block has an entry."""
+        return any(dataset.name == name for stream in self.plan.graph.streams for dataset in stream.datasets)
+
+    def _data(self, data: Any, entry: Optional[str]) -> Any:
+        from graphdsl.using.data import Arrays, Entry, by_name
+        if entry is not None:
+            return Entry.of(self, entry)
+        return Arrays.of(self, by_name(self, {} if data is None else data))
+
     def count_nodes(self) -> dict[tuple[str, Optional[int]], Nodes]:
         """Counts the function nodes that run in the first iteration, on zeros and copies of the models.
 
@@ -68,7 +124,7 @@ class CompiledGraph(Program):
 
         Args:
             path: The file, written whole or not at all.
-            outputs: Names of the outputs that are wanted; all if there are none.
+            outputs: Names of the outputs, or families of them, that are wanted; all if there are none.
             tolerance: How far onnxruntime's outputs may be from Chainer's; of outputs with numbers above 1, as a share
                 of the greatest.
 

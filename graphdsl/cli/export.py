@@ -1,51 +1,50 @@
 """``graphdsl export``: outputs become an ONNX file."""
 from __future__ import annotations
 
-import os
+import functools
+from pathlib import Path
+from typing import Sequence
 
 import click
 
-from graphdsl.cli.arguments import allow_option, file_argument, limit_option, set_option
-from graphdsl.cli.showing import format_option, show
-from graphdsl.guard import guarded
-from graphdsl.limits import Limits, with_room
+from graphdsl.cli.loaded import Loaded, loaded_options
+from graphdsl.cli.showing import format_option
+from graphdsl.cli.writing import check_folder, saying_what_is_unwritten
 
 
 @click.command('export')
-@file_argument
-@set_option
-@allow_option
-@limit_option
-@click.option('--weights', type=click.Path(dir_okay=False), help='Load the weights from this npz file.')
+@functools.partial(loaded_options, needs_weights=False)
 @click.option('-o', 'target', metavar='FILE.onnx', type=click.Path(dir_okay=False), required=True,
               help='Write to this file.')
 @click.option('--output', 'outputs', metavar='NAME', multiple=True,
-              help='Export this output, not all; may be given several times.')
+              help='Export this output, or family of outputs, only. May be repeated.')
 @click.option('--tolerance', type=click.FloatRange(min=0), default=1e-5, show_default=True,
               help="How far onnxruntime's outputs may be from Chainer's.")
 @format_option
-def export_command(file: str, params: dict[str, str], allow_imports: tuple[str, ...], limits: Limits, weights: str,
-                   target: str, outputs: tuple[str, ...], tolerance: float) -> None:
-    """Exports the outputs of FILE to ONNX, and compares them with onnxruntime's."""
-    from graphdsl.compiled import CompiledGraph
-    from graphdsl.driver import read, translate
-    from graphdsl.export.exporting import ExportError
+def export_command(loaded: Loaded, target: str, outputs: tuple[str, ...], tolerance: float) -> None:
+    """Exports the outputs of FILE to ONNX, and compares them with Chainer's.
 
-    source = read(file, limits)
-    folder = os.path.dirname(os.path.abspath(file))
-    with guarded(limits, source):
-        graph = with_room(limits, CompiledGraph, translate(source, params, {}, folder, allow_imports, limits=limits))
-    show(graph.warnings, source)
-    if weights:
-        graph.load_weights(weights)
+    Without --weights, they are initial ones.
+    """
+    from graphdsl.export.exporting import ExportError, check_packages
+
+    check_folder(Path(target))
     try:
-        exported = graph.export(target, outputs, tolerance)
+        check_packages()
+        graph = loaded.graph()
+        with saying_what_is_unwritten(Path(target)):
+            exported = graph.export(target, outputs, tolerance)
     except ExportError as error:
         raise click.ClickException(str(error)) from None
-    except OSError as error:
-        raise click.ClickException(f'{click.format_filename(target)} cannot be written: {error.strerror}') from None
-    for verb, ports in (('takes', exported.inputs), ('gives', exported.outputs)):
-        click.echo('\n'.join(f'{start} {port}' for start, port in zip([verb, *['     '] * len(ports)], ports)))
-    counts = ', '.join(map(str, exported.counts[:-1]))
-    click.echo(f'The greatest difference between onnxruntime and Chainer is {exported.difference:.1e}, with {counts} '
-               f'and {exported.counts[-1]} examples.')
+    if not loaded.weights:
+        click.echo('with initial weights; `--weights` takes trained ones')
+    _list('takes', exported.inputs)
+    _list('gives', exported.outputs)
+    *others, last = exported.counts
+    click.echo(f'{", ".join(map(str, others))} and {last} examples were compared: onnxruntime and Chainer differ by '
+               f'{exported.difference or 0:.2g}')
+
+
+def _list(verb: str, ports: Sequence[str]) -> None:
+    for i, port in enumerate(ports):
+        click.echo(f'{verb if i == 0 else "":6}{port}')

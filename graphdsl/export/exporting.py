@@ -3,7 +3,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
-from typing import Iterable, Union
+from typing import Iterable, Sequence, Union
 
 from graphdsl.diagnostics import GraphError
 from graphdsl.files import replacing
@@ -37,7 +37,7 @@ def export(program: Program, path: Union[str, os.PathLike], outputs: Iterable[st
     Args:
         program: The graph.
         path: The file, written whole or not at all.
-        outputs: Names of the outputs that are wanted; all if there are none.
+        outputs: Names of the outputs, or families of them, that are wanted; all if there are none.
         tolerance: The greatest difference between onnxruntime and Chainer; in outputs with numbers above 1, as a
             share of the greatest.
 
@@ -49,11 +49,8 @@ def export(program: Program, path: Union[str, os.PathLike], outputs: Iterable[st
         ExportError: If a package is missing, there is no such output, or the difference is greater.
         OSError: If the file cannot be written.
     """
-    try:
-        import onnx
-        import onnxruntime  # noqa: F401 (needed for the check)
-    except ImportError as error:
-        raise ExportError(f"the export needs {error.name}: pip install 'graphdsl[export]'") from None
+    check_packages()
+    import onnx
     from graphdsl.export.checking import COUNTS, greatest_difference
     from graphdsl.export.model import Exporter
     from graphdsl.export.traces import Tracer
@@ -61,7 +58,7 @@ def export(program: Program, path: Union[str, os.PathLike], outputs: Iterable[st
     wanted, tracer = list(outputs), Tracer(program)
     exporter = Exporter(tracer)
     for function in program.predictions.values():
-        exporter.add(function, lambda name: not wanted or name in wanted)
+        exporter.add(function, lambda name: not wanted or name in wanted or name.partition('[')[0] in wanted)
     _check_names(program, [port.name for port in exporter.outputs], wanted)
     model = exporter.model()
     try:
@@ -81,10 +78,19 @@ def export(program: Program, path: Union[str, os.PathLike], outputs: Iterable[st
     return Exported(tuple(map(str, exporter.inputs)), tuple(map(str, exporter.outputs)), difference, COUNTS)
 
 
-def _check_names(program: Program, found: Iterable[str], wanted: Iterable[str]) -> None:
-    found = list(found)
-    missing = [name for name in wanted if name not in found]
-    if missing:
-        raise ExportError(f'there is no output `{missing[0]}`')
+def check_packages() -> None:
+    """Checks that the packages are there which an export needs."""
+    try:
+        import onnx  # noqa: F401
+        import onnxruntime  # noqa: F401
+    except ImportError as error:
+        raise ExportError(f"an export needs {error.name}: pip install 'graphdsl[export]'") from None
+
+
+def _check_names(program: Program, found: Sequence[str], wanted: Sequence[str]) -> None:
+    known = {*found, *(name.partition('[')[0] for name in found)}
+    missing = next((name for name in wanted if name not in known), None)
+    if missing is not None:
+        raise ExportError(f'there is no output `{missing}`')
     if not found:
         raise ExportError(f'{program.name} has no outputs: write `output NAME = ...` for what is to be exported')

@@ -6,7 +6,7 @@ import os
 import zipfile
 import zlib
 from dataclasses import dataclass
-from typing import Any, BinaryIO, Mapping, Optional
+from typing import Any, BinaryIO, Mapping, NamedTuple, Optional
 
 import chainer
 import numpy
@@ -18,8 +18,24 @@ from graphdsl.runtime.weights import opened
 
 #: Where the models of a run stand in its snapshots.
 IN_SNAPSHOT = 'updater/model:'
+_STATES, _ITERATION = 'updater/numbers/', 'updater/iteration'
+_DETAILS = 'updater/iterator:main/previous_epoch_detail', 'stop_trigger/previous_epoch_detail'
 _MOST_OF_A_MODEL, _MOST = 2, 8
 _DAMAGES = (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError)
+
+
+class Counts(NamedTuple):
+    """Where in a run a snapshot was written.
+
+    Attributes:
+        iteration: The last that was done, counted from 0.
+        epoch_detail: How many epochs were done before it.
+        states: Values of the states by name.
+    """
+
+    iteration: int
+    epoch_detail: float
+    states: Mapping[str, Any]
 
 
 def save(models: Mapping[str, chainer.Link], path: str | os.PathLike, model: Optional[str] = None) -> None:
@@ -45,7 +61,8 @@ def save(models: Mapping[str, chainer.Link], path: str | os.PathLike, model: Opt
         numpy.savez_compressed(file, **serializer.target)
 
 
-def load(models: Mapping[str, chainer.Link], path: str | os.PathLike, model: Optional[str] = None) -> bool:
+def load(models: Mapping[str, chainer.Link], path: str | os.PathLike, model: Optional[str] = None
+         ) -> Optional[Counts]:
     """Loads parameters and persistent values, all or nothing. No pickle that may be in the file is run.
 
     Args:
@@ -54,7 +71,7 @@ def load(models: Mapping[str, chainer.Link], path: str | os.PathLike, model: Opt
         model: The one that is loaded; its file may also hold it alone. None loads all.
 
     Returns:
-        Whether it is a snapshot.
+        What else a snapshot says of the run; None for other files.
 
     Raises:
         DataError: If the file can't be read, or a model is not in it, or is another.
@@ -71,9 +88,10 @@ def load(models: Mapping[str, chainer.Link], path: str | os.PathLike, model: Opt
         if any(differences.values()):
             raise DataError(f'{path} does not fit: {_told(differences)}', _advice(file, wanted, model))
         arrays = {name: file.arrays(places[name], _entries(link)) for name, link in wanted.items()}
+        counts = file.counts() if file.is_snapshot else None
     for name, link in wanted.items():
         NpzDeserializer(arrays[name]).load(link)
-    return file.is_snapshot
+    return counts
 
 
 def _named(models: Mapping[str, chainer.Link], model: str) -> chainer.Link:
@@ -177,6 +195,19 @@ class _File:
             with self._damage(place + name):
                 found[name] = numpy.asarray(None) if self._kind(place + name) is None else self.npz[place + name]
         return found
+
+
+    def counts(self) -> Counts:
+        """Reads where in a run a snapshot was written."""
+        states = {name[len(_STATES):]: self._number(name) for name in self.names if name.startswith(_STATES)}
+        # Only Chainer's own iterators save what was before the last minibatch.
+        detail = next((self._number(name) for name in _DETAILS if name in self.names), 0)
+        return Counts(max(int(self._number(_ITERATION)) - 1, 0) if _ITERATION in self.names else 0,
+                      max(float(detail), 0.0), states)
+
+    def _number(self, entry: str) -> Any:
+        with self._damage(entry):
+            return self.npz[entry].item()
 
 
 @dataclass(frozen=True)

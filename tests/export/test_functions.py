@@ -53,8 +53,8 @@ IMAGES = {
     'poolings': [
         'max_pooling_2d(x, 2)', 'max_pooling_2d(x, 3, stride=2, pad=1)',
         'max_pooling_2d(x, 3, stride=2, cover_all=false)', 'max_pooling_2d(x, 2, stride=3, cover_all=false)',
-        'max_pooling_nd(x, 2)', 'average_pooling_2d(x, 2)', 'average_pooling_2d(x, 3, stride=2, pad=1)', 'average_pooling_nd(x, 2)',
-        'average_pooling_nd(x, 3, pad=1, pad_value=none)', 'unpooling_2d(x, 2)',
+        'max_pooling_nd(x, 2)', 'average_pooling_2d(x, 2)', 'average_pooling_2d(x, 3, stride=2, pad=1)',
+        'average_pooling_nd(x, 2)', 'average_pooling_nd(x, 3, pad=1, pad_value=none)', 'unpooling_2d(x, 2)',
         'unpooling_2d(x, 2, cover_all=false)', 'spatial_pyramid_pooling_2d(x, 2, pooling="max")'],
     'images': [
         'local_response_normalization(x)', 'softmax(x, axis=1)', 'log_softmax(x, axis=2)', 'mean(x, axis=(2, 3))',
@@ -108,7 +108,7 @@ def compared(text: str, kind: str, path: Path) -> None:
             random.randint(3, size=(count, *shape)).astype('i')
         computed = dict(zip(names, session.run(names, {'x': x})))
         with chainer.using_config('train', False), chainer.no_backprop_mode():
-            wanted = graph.predict({'x': x})
+            wanted = graph.outputs({'x': x})
         assert set(computed) == set(wanted)
         for name, value in wanted.items():
             value = value.array if isinstance(value, chainer.Variable) else value

@@ -283,7 +283,7 @@ def test_a_file_of_another_model(whole, tmp_path):
 @pytest.mark.parametrize('act', ['save_weights', 'load_weights'])
 def test_a_model_that_is_not_there(whole, act):
     graph, file = whole
-    with pytest.raises(DataError, match=r"there is no model 'head'; there are 'trunk', 'old', 'head\[0\]', 'head\[1\]'"):
+    with pytest.raises(DataError, match=r"no model 'head'; there are 'trunk', 'old', 'head\[0\]', 'head\[1\]'"):
         getattr(graph, act)(file, model='head')
 
 
