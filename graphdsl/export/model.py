@@ -89,6 +89,9 @@ class Exporter:
         drawn_before = sum(len(set(part.inputs) - set(self._tracer.features)) for part in self.parts)
         traces = self._tracer.traces(function, drawn_before)
         outputs = [name for name in traces[0].outputs if is_wanted(name)]
+        if outputs and traces[0].decisions:
+            raise self._refuse(Refusal('the data decide what is computed here', 'compute both, and choose by `where`'),
+                               'this', traces[0].decisions[0])
         if outputs:
             writing = _Writing(self._onnx, traces, self._tracer.weights, self._refuse)
             writing.read(self._tracer.features)
@@ -275,7 +278,7 @@ class _Writing:
 
 
 _OTHER_WAY = 'other data, or another number of examples, takes another way'
-_HELP = 'docs/export.md lists what is exported; compute this in the program that runs the model'
+_HELP = 'compute it in the program that runs the model; `--output NAME` exports only some outputs'
 
 
 def _is_known(record: Record) -> bool:

@@ -80,10 +80,16 @@ class Traced(numpy.ndarray):
             return out[0] if len(out) == 1 else out
         result = getattr(ufunc, method)(*map(plain, inputs), **plain_keywords)
         recorder = next((a.recorder for a in inputs if isinstance(a, Traced) and a.recorder is not None), None)
-        is_plain = method == '__call__' and not keywords and result is not NotImplemented
-        if recorder is None or not is_plain or isinstance(result, tuple):
+        if recorder is None or result is NotImplemented or isinstance(result, tuple):
             return result
+        if method != '__call__' or keywords:
+            return recorder.mark(result, None)
         return recorder.numpy_call(ufunc.__name__, None, inputs, result)
+
+    def __bool__(self):
+        if self.recorder is not None:
+            self.recorder.note_decision()
+        return bool(plain(self))
 
     def __getitem__(self, item):
         result = plain(self)[tuple(map(plain, item)) if isinstance(item, tuple) else plain(item)]
@@ -135,6 +141,7 @@ class Recorder(chainer.FunctionHook):
     Attributes:
         records (list of Record): In the order in which they ran.
         drawn (dict): What random functions drew, by the name that it gets.
+        decisions (list): Places where the truth of a value was asked for.
     """
 
     name = 'graphdsl recorder'
@@ -143,6 +150,7 @@ class Recorder(chainer.FunctionHook):
         super().__init__()
         self.records: list[Record] = []
         self.drawn: dict[str, numpy.ndarray] = {}
+        self.decisions: list[Optional[Span]] = []
         self._weights = weights
         self._drawn_before = drawn_before
         self._span_of_call = span_of_call
@@ -203,8 +211,12 @@ class Recorder(chainer.FunctionHook):
             tuple((m.shape, m.dtype) for m in marked), self._span_of_call()))
         return marked
 
-    def mark(self, array: Any, source: Source) -> Traced:
-        """Makes an array that knows where it comes from."""
+    def note_decision(self) -> None:
+        """Notes that a value decides what is computed, at the line that is running."""
+        self.decisions.append(self._span_of_call())
+
+    def mark(self, array: Any, source: Optional[Source]) -> Traced:
+        """Makes an array that knows where it comes from; None for one that does not, but leads here."""
         traced = numpy.asarray(plain(array)).view(Traced)
         traced.source, traced.recorder = source, self
         return traced

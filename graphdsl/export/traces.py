@@ -7,6 +7,7 @@ from typing import Any, Callable, Mapping, Optional
 import chainer
 import numpy
 
+from graphdsl.diagnostics import Span
 from graphdsl.export.traced import Record, Recorder, Source
 from graphdsl.runtime import stateful
 from graphdsl.runtime.arrays import array
@@ -44,6 +45,7 @@ class Trace:
         values: The outputs.
         given: The inputs that were read, and what random functions drew.
         drawn: Names of the latter.
+        decisions: Where values decided what was computed.
     """
 
     lengths: Mapping[str, int]
@@ -52,6 +54,7 @@ class Trace:
     values: dict[str, numpy.ndarray]
     given: dict[str, numpy.ndarray]
     drawn: tuple[str, ...]
+    decisions: tuple[Optional[Span], ...]
 
 
 def features(program: Program) -> dict[str, Feature]:
@@ -127,10 +130,13 @@ class Tracer:
         given = {name: value for name, value in values.items() if name in complete.read}
         return Trace(lengths, recorder.records, {name: recorder.source(_array(v)) for name, v in outputs.items()},
                      {name: numpy.asarray(_array(v)) for name, v in outputs.items()}, {**given, **recorder.drawn},
-                     tuple(recorder.drawn))
+                     tuple(recorder.drawn), tuple(recorder.decisions))
 
     def _values(self, feature: Feature, lengths: Mapping[str, int], seed: int) -> numpy.ndarray:
-        """Returns random values of an input: floats from 0 to 1, integers 0 and 1; noise is drawn as it says."""
+        """Returns random values of an input; noise is drawn as it says.
+
+        Floats are from 0 to 1 under even seeds, else normal; integers are 0 and 1.
+        """
         places = {place: lengths.get(axis, _LENGTH) for axis, place in feature.axes}
         shape = [places.get(i, length) for i, length in enumerate((None, *feature.shape))]
         generator = random_state(seed, feature.name)
@@ -138,7 +144,7 @@ class Tracer:
         if noise is not None:
             return array(draw(noise, generator, shape[0]))
         if feature.dtype.kind == 'f':
-            return generator.uniform(size=shape).astype(feature.dtype)
+            return (generator.normal if seed % 2 else generator.uniform)(size=shape).astype(feature.dtype)
         return generator.randint(2, size=shape).astype(feature.dtype)
 
 
