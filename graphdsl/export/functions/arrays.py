@@ -127,12 +127,14 @@ def _where(call: Call, onnx: Writer) -> str:
 
 
 def _permutate(call: Call, onnx: Writer) -> str:
-    if len(call.inputs) > 1:
-        raise Refusal('its indices are computed in the graph')
-    indices = numpy.asarray(call.get('indices'))
-    if call.get('inv'):
-        indices = numpy.argsort(indices)
-    return onnx.op('Gather', [call.input, onnx.constant(indices, 'int64')], axis=call.get('axis'))
+    if len(call.inputs) == 1:
+        indices = numpy.asarray(call.get('indices'))
+        indices = onnx.constant(numpy.argsort(indices) if call.get('inv') else indices, 'int64')
+    elif call.get('inv'):
+        raise Refusal('its indices are data, and `inv` inverts them')
+    else:
+        indices = call.inputs[1]
+    return onnx.op('Gather', [call.input, indices], axis=call.get('axis'))
 
 
 def _depth_to_space(call: Call, onnx: Writer) -> str:
