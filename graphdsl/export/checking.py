@@ -54,7 +54,7 @@ def difference(a: numpy.ndarray, b: numpy.ndarray) -> float:
     if a.dtype.kind != 'f' or not a.size:
         return 0.0 if (a == b).all() else float('inf')
     finite = numpy.isfinite(b)
-    if not numpy.array_equal(a[~finite], b[~finite], equal_nan=True):
+    if not (numpy.isfinite(a) == finite).all() or not numpy.array_equal(a[~finite], b[~finite], equal_nan=True):
         return float('inf')
     a, b = a[finite].astype(float), b[finite].astype(float)
     return float(abs(a - b).max(initial=0) / max(1.0, abs(b).max(initial=0)))

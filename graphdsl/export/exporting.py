@@ -59,7 +59,7 @@ def export(program: Program, path: Union[str, os.PathLike], outputs: Iterable[st
     exporter = Exporter(tracer)
     for function in program.predictions.values():
         exporter.add(function, lambda name: not wanted or name in wanted or name.partition('[')[0] in wanted)
-    _check_names(program, [port.name for port in exporter.outputs], wanted)
+    _check_names(program, exporter.names, wanted)
     model = exporter.model()
     try:
         onnx.checker.check_model(model, full_check=True)
@@ -87,10 +87,11 @@ def check_packages() -> None:
         raise ExportError(f"an export needs {error.name}: pip install 'graphdsl[export]'") from None
 
 
-def _check_names(program: Program, found: Sequence[str], wanted: Sequence[str]) -> None:
-    known = {*found, *(name.partition('[')[0] for name in found)}
+def _check_names(program: Program, names: Sequence[str], wanted: Sequence[str]) -> None:
+    """Checks that there are outputs, and those that are wanted."""
+    if not names:
+        raise ExportError(f'{program.name} has no outputs: write `output NAME = ...` for what is to be exported')
+    known = {*names, *(name.partition('[')[0] for name in names)}
     missing = next((name for name in wanted if name not in known), None)
     if missing is not None:
-        raise ExportError(f'there is no output `{missing}`')
-    if not found:
-        raise ExportError(f'{program.name} has no outputs: write `output NAME = ...` for what is to be exported')
+        raise ExportError(f'there is no output `{missing}`; there are ' + ', '.join(f'`{name}`' for name in names))

@@ -63,10 +63,12 @@ class Exporter:
 
     Attributes:
         parts (list of Part): The functions.
+        names (list of str): All their outputs.
     """
 
     def __init__(self, tracer: Tracer):
         self.parts: list[Part] = []
+        self.names: list[str] = []
         self._tracer = tracer
         self._program = tracer.program
         self._onnx = Writer()
@@ -88,6 +90,7 @@ class Exporter:
         """
         drawn_before = sum(len(set(part.inputs) - set(self._tracer.features)) for part in self.parts)
         traces = self._tracer.traces(function, drawn_before)
+        self.names += traces[0].outputs
         outputs = [name for name in traces[0].outputs if is_wanted(name)]
         if outputs and traces[0].decisions:
             raise self._refuse(Refusal('the data decide what is computed here', 'compute both, and choose by `where`'),
