@@ -13,6 +13,7 @@ import numpy
 from chainer.serializers import DictionarySerializer, NpzDeserializer
 
 from graphdsl.files import replacing
+from graphdsl.runtime.archive import archived
 from graphdsl.runtime.data.errors import DataError, listing, reading
 from graphdsl.runtime.weights import opened
 
@@ -57,8 +58,9 @@ def save(models: Mapping[str, chainer.Link], path: str | os.PathLike, model: Opt
             serializer[name].save(link)
     else:
         serializer.save(_named(models, model))
+    content = archived(serializer.target)
     with replacing(path) as file:
-        numpy.savez_compressed(file, **serializer.target)
+        file.write(content)
 
 
 def load(models: Mapping[str, chainer.Link], path: str | os.PathLike, model: Optional[str] = None
