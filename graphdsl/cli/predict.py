@@ -32,7 +32,7 @@ def predict_command(loaded: Loaded, used: Used, outputs: tuple[str, ...], rows: 
     from graphdsl.using.files import as_csv, check_table
     from graphdsl.using.predict import predict, said_left_out
     with saying_what_is_wrong():
-        data = used.data(graph, any(computation.sources for computation in graph.plan.prediction))
+        data = used.data(graph, graph.plan.prediction)
         found = predict(graph, data, outputs, used.batch, used.seed, rows)
         if not target.endswith('.npz'):
             check_table(found)

@@ -217,7 +217,7 @@ WRONG = [
     (lines(weights='.'), 1, '. cannot be read: Is a directory'),
     (lines(weights='half.npz'), 1, 'half.npz is no npz file'),
     (lines(weights='data.npz'), 1, "data.npz does not fit: `net` is not in it; `dream` is not in it; at the top it has "
-     "'x', 't', 'rest'"),
+     "'rest', 't', 'x'"),
     (lines(weights='net.npz'), 1, "it is the file of a single model, such as 'net': say which"),
     (lines(weights='dream=net.npz'), 1, "`dream` has 'linear_2/W', 'linear_2/b' there, and not in the graph"),
     (lines(weights='trunk=net.npz'), 1, "there is no model 'trunk'; there are 'net', 'dream'"),
@@ -255,9 +255,12 @@ WRONG = [
     (lines(target='-o o.csv --output total'), 1, "'total' cannot be a column: it has no rows"),
     (lines(target='-o o.csv --output score --output file', rest='--data data.npz'), 1,
      "the outputs have different numbers of rows: 50 of 'score', 16 of 'file'"),
-    (lines(file='short.graph', weights='short.npz'), 1, 'the graph has no outputs; write `output NAME = EXPRESSION`'),
+    (lines(file='short.graph', weights='short.npz', rest='--data data.npz'), 1,
+     'the graph has no outputs; write `output NAME = EXPRESSION`'),
     (lines(file='short.graph', weights='short.npz', command='evaluate', target=''), 1,
-     'no loss or metric can be computed: `cost` needs `x`'),
+     'no data is given; give --data FILE'),
+    (lines(file='train.graph', command='evaluate', target=''), 1,
+     'no data is given; give --data FILE, or --entry train'),
     (lines(file='short.graph', weights='short.npz', command='evaluate', target='', rest='--entry test'), 1,
      "no data block has an entry 'test'; the graph has no data block: give it data"),
 ]
@@ -274,6 +277,7 @@ def test_what_is_wrong_is_told_in_words(folder, command, line, status, message):
     Path('hole.csv').write_text('x[0],x[2]\n1,2\n')
     Path('empty.csv').write_text('')
     Path('scalar.csv').write_text('x\n1\n2\n3\n4\n')
+    Path('train.graph').write_text(GRAPH.replace('    test = iris(split="test")\n', ''))
     graphdsl.compile(SHORT).save_weights('short.npz')
     before = set(os.listdir())
     found, out, err = command(*line.split())
