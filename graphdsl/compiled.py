@@ -15,6 +15,7 @@ from graphdsl.limits import Limits, with_room
 from graphdsl.loading import load
 from graphdsl.plan.plan import Plan
 from graphdsl.runtime.counting import Nodes, count_nodes
+from graphdsl.runtime.data import DataError  # noqa: F401 (public, as `graphdsl.DataError`)
 from graphdsl.runtime.program import Program
 from graphdsl.runtime.seeds import generators_of_its_own
 from graphdsl.training.snapshots import load_snapshot  # noqa: F401 (public, as `graphdsl.load_snapshot`)
@@ -99,9 +100,10 @@ class CompiledGraph(Program):
         from graphdsl.using.evaluate import evaluate
         return dict(evaluate(self, self._data(data, entry if data is None else None), batch, seed).values)
 
-    def has_entry(self, name: str) -> bool:
-        """Says whether a data block has an entry."""
-        return any(dataset.name == name for stream in self.plan.graph.streams for dataset in stream.datasets)
+    @property
+    def entries(self) -> tuple[str, ...]:
+        """Names of the entries of the data blocks."""
+        return tuple(dict.fromkeys(dataset.name for stream in self.plan.graph.streams for dataset in stream.datasets))
 
     def _data(self, data: Any, entry: Optional[str]) -> Any:
         from graphdsl.using.data import Arrays, Entry, by_name

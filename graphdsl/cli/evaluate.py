@@ -22,7 +22,7 @@ def evaluate_command(loaded: Loaded, used: Used) -> None:
     from graphdsl.using.evaluate import evaluate
     from graphdsl.using.predict import said_left_out
     with saying_what_is_wrong():
-        data = used.data(graph, any(computation.sources for computation in graph.plan.evaluation))
+        data = used.data(graph, graph.plan.evaluation)
         found = evaluate(graph, data, used.batch, used.seed)
     if found.left_out:
         click.echo(f'left out: {said_left_out(found.left_out)}', err=True)

@@ -2,14 +2,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Iterable, Optional
+from typing import Optional
 
 import click
 
 from graphdsl.cli.loaded import Loaded, loaded_options, saying_what_is_wrong
 from graphdsl.cli.showing import format_option
 from graphdsl.cli.using import Used, using_options
-from graphdsl.cli.writing import check_folder, saying_what_is_unwritten
+from graphdsl.cli.writing import check_folder, write
 
 
 @click.command('predict')
@@ -28,24 +28,19 @@ def predict_command(loaded: Loaded, used: Used, outputs: tuple[str, ...], rows: 
     check_folder(Path(target))
     graph = used.moved(loaded.graph())
 
-    from graphdsl.files import replacing
-    from graphdsl.using.files import check_table, write_csv, write_npz
+    from graphdsl.runtime.archive import archived
+    from graphdsl.using.files import as_csv, check_table
     from graphdsl.using.predict import predict, said_left_out
     with saying_what_is_wrong():
-        data = used.data(graph, any(computation.sources for computation in graph.plan.prediction))
+        data = used.data(graph, graph.plan.prediction)
         found = predict(graph, data, outputs, used.batch, used.seed, rows)
         if not target.endswith('.npz'):
             check_table(found)
     if found.left_out:
         click.echo(f'left out: {said_left_out(found.left_out)}', err=True)
     if target == '-':
-        write_csv(click.get_text_stream('stdout'), found)
+        click.echo(as_csv(found), nl=False)
         return
-    with saying_what_is_unwritten(Path(target)), replacing(target) as file:
-        (write_npz if target.endswith('.npz') else write_csv)(file, found)
-    _show(found.values.items())
-
-
-def _show(values: Iterable) -> None:
-    for name, value in values:
+    write(Path(target), archived(found.values) if target.endswith('.npz') else as_csv(found))
+    for name, value in found.values.items():
         click.echo(f'  {name}: {value.dtype}{list(value.shape) if value.ndim else ""}')

@@ -11,6 +11,7 @@ from graphdsl.options import checked_device
 
 if TYPE_CHECKING:
     from graphdsl.compiled import CompiledGraph
+    from graphdsl.plan.plan import Computation
     from graphdsl.using.data import Data
 
 
@@ -40,23 +41,28 @@ class Used:
             model.to_device(self.device)
         return graph
 
-    def data(self, graph: CompiledGraph, is_needed: bool) -> Data:
+    def data(self, graph: CompiledGraph, computations: Iterable[Computation]) -> Data:
         """Reads the data.
 
         Args:
             graph: The graph.
-            is_needed: Whether anything is computed from data, and not from noise alone.
+            computations: What may be computed; what needs no data is, where there is none.
 
         Raises:
-            DataError: If it cannot be read.
+            DataError: If it cannot be read, or there is none.
         """
+        from graphdsl.runtime.data import DataError
         from graphdsl.using.data import Arrays, Entry
         from graphdsl.using.files import read_arrays
         if self.path is not None:
             return Arrays.of(graph, read_arrays(graph, self.path, self.columns))
-        if self.entry is None and not (is_needed and graph.has_entry('test')):
-            return Arrays.of(graph, {})
-        return Entry.of(graph, self.entry or 'test')
+        needed = [bool(computation.sources) for computation in computations]
+        if self.entry is not None or (any(needed) and 'test' in graph.entries):
+            return Entry.of(graph, self.entry or 'test')
+        if needed and all(needed):
+            raise DataError('no data is given', 'give --data FILE' + ''.join(
+                f', or --entry {entry}' for entry in graph.entries))
+        return Arrays.of(graph, {})
 
 
 _OPTIONS = (

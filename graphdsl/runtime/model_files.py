@@ -13,6 +13,7 @@ import numpy
 from chainer.serializers import DictionarySerializer, NpzDeserializer
 
 from graphdsl.files import replacing
+from graphdsl.runtime.archive import archived
 from graphdsl.runtime.data.errors import DataError, listing, reading
 from graphdsl.runtime.weights import opened
 
@@ -57,8 +58,9 @@ def save(models: Mapping[str, chainer.Link], path: str | os.PathLike, model: Opt
             serializer[name].save(link)
     else:
         serializer.save(_named(models, model))
+    content = archived(serializer.target)
     with replacing(path) as file:
-        numpy.savez_compressed(file, **serializer.target)
+        file.write(content)
 
 
 def load(models: Mapping[str, chainer.Link], path: str | os.PathLike, model: Optional[str] = None
@@ -86,7 +88,7 @@ def load(models: Mapping[str, chainer.Link], path: str | os.PathLike, model: Opt
             places[model] = ''
         differences = {name: file.differences(places[name], _entries(link)) for name, link in wanted.items()}
         if any(differences.values()):
-            raise DataError(f'{path} does not fit: {_told(differences)}', _advice(file, wanted, model))
+            raise DataError(f'{path} does not fit: {_told(differences)}', _advice(file, models, model))
         arrays = {name: file.arrays(places[name], _entries(link)) for name, link in wanted.items()}
         counts = file.counts() if file.is_snapshot else None
     for name, link in wanted.items():
@@ -106,10 +108,10 @@ def _is_alone(file: _File, place: Optional[str], link: chainer.Link) -> bool:
 
 
 def _entries(link: chainer.Link) -> dict[str, numpy.ndarray]:
-    """Returns what a link saves; an entry that is not initialized is an array of None."""
+    """Returns what a link saves, sorted by name; an entry that is not initialized is an array of None."""
     serializer = DictionarySerializer()
     serializer.save(link)
-    return {name: numpy.asarray(value) for name, value in serializer.target.items()}
+    return {name: numpy.asarray(value) for name, value in sorted(serializer.target.items())}
 
 
 @dataclass(frozen=True)
@@ -235,14 +237,17 @@ def _told(differences: Mapping[str, list[str]]) -> str:
     return '; '.join(told[:_MOST]) + (f'; and {more} more' if more else '')
 
 
-def _advice(file: _File, wanted: Mapping[str, chainer.Link], model: Optional[str]) -> str:
+def _advice(file: _File, models: Mapping[str, chainer.Link], model: Optional[str]) -> str:
     """Says what else the file may be."""
-    alone = [name for name, link in wanted.items() if not file.differences('', _entries(link))]
-    if model is None and alone:
+    alone = [name for name, link in models.items() if not file.differences('', _entries(link))]
+    if alone and model is None:
         return f'it is the file of a single model, such as {alone[0]!r}: say which'
-    models = dict.fromkeys(name[len(IN_SNAPSHOT):].split('/')[0] for name in file.names
-                           if name.startswith(IN_SNAPSHOT)) if file.is_snapshot else \
-        dict.fromkeys(name.split('/')[0] for name in file.names if '/' in name)
-    if any(file.place(name) is not None for name in wanted):
+    if alone:
+        return f'it is a file of {alone[0]!r}'
+    if any(file.place(name) is not None for name in models):
         return 'is it of a run with other params?'
-    return 'at the top it has ' + (listing(models) if models else listing(file.names))
+    if file.is_snapshot:
+        tops = {name[len(IN_SNAPSHOT):].split('/')[0] for name in file.names if name.startswith(IN_SNAPSHOT)}
+    else:
+        tops = {name.split('/')[0] for name in file.names}
+    return f'at the top it has {listing(sorted(tops))}'

@@ -56,7 +56,7 @@ def opened(stream: BinaryIO, path: str | os.PathLike) -> numpy.lib.npyio.NpzFile
     """
     try:
         file = numpy.load(stream, allow_pickle=False)
-    except (ValueError, EOFError, zipfile.BadZipFile):
+    except (ValueError, EOFError, NotImplementedError, zipfile.BadZipFile):
         file = None
     if not isinstance(file, numpy.lib.npyio.NpzFile):
         raise DataError(f'{path} is no npz file', 'weights are loaded from what `save_npz` writes')

@@ -6,8 +6,7 @@ import io
 import math
 import os
 import re
-import zipfile
-from typing import Any, BinaryIO, Iterable, Mapping, Sequence, TextIO, Union
+from typing import Any, Iterable, Mapping, Sequence
 
 import numpy
 
@@ -113,23 +112,19 @@ def check_table(found: Prediction) -> None:
                         'write an .npz file, or choose with --output')
 
 
-def write_csv(file: Union[BinaryIO, TextIO], found: Prediction) -> None:
+def as_csv(found: Prediction) -> str:
     """Writes outputs as columns, elements of arrays as ``name[0]``.
 
     Args:
-        file: Where to.
         found: What :func:`check_table` has passed.
     """
-    is_text = isinstance(file, io.TextIOBase)
-    text = file if is_text else io.TextIOWrapper(file, encoding='utf-8', newline='')
+    text = io.StringIO()
     writer = csv.writer(text, lineterminator='\n')
     writer.writerow([name for output, value in found.values.items() for name in _names(output, value.shape[1:])])
     columns = [_texts(value) for value in found.values.values()]
     for row in zip(*columns):
         writer.writerow([cell for cells in row for cell in cells])
-    text.flush()
-    if not is_text:
-        text.detach()
+    return text.getvalue()
 
 
 def _names(output: str, shape: tuple[int, ...]) -> list[str]:
@@ -142,11 +137,3 @@ def _texts(value: numpy.ndarray) -> Iterable[Sequence[str]]:
     flat = flat.astype(numpy.uint8) if flat.dtype.kind == 'b' else flat
     for row in flat:
         yield [str(number) for number in row]
-
-
-def write_npz(file: BinaryIO, found: Prediction) -> None:
-    """Writes outputs as arrays under their names; :func:`numpy.savez` has no room for some, such as `file`."""
-    with zipfile.ZipFile(file, 'w', zipfile.ZIP_DEFLATED) as archive:
-        for name, value in found.values.items():
-            with archive.open(f'{name}.npy', 'w', force_zip64=True) as entry:
-                numpy.lib.format.write_array(entry, value, allow_pickle=False)

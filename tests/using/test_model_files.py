@@ -273,7 +273,7 @@ def test_a_file_of_one_model_is_no_file_of_all(tmp_path):
 def test_a_file_of_another_model(whole, tmp_path):
     graph, file = whole
     graph.save_weights(tmp_path / 'head.npz', model='head[0]')
-    with pytest.raises(DataError, match='`trunk` lacks .*; at the top it has'):
+    with pytest.raises(DataError, match=r"`trunk` lacks .*; it is a file of 'head\[0\]'"):
         graph.load_weights(tmp_path / 'head.npz', model='trunk')
     numpy.savez(tmp_path / 'other.npz', a=numpy.zeros(3))
     with pytest.raises(DataError, match="`trunk` is not in it; .*; at the top it has 'a'"):

@@ -128,7 +128,8 @@ def test_noise_that_is_given():
     found = graph.predict({'x': X, 'n': n, 'z': z}, batch=8)
     numpy.testing.assert_allclose(found['seen'], by_hand(graph, X), rtol=1e-5, atol=1e-6)
     dream = graph.models['dream'].linear_1
-    numpy.testing.assert_allclose(found['sample'], z.astype('f') @ dream.W.array.T + dream.b.array, rtol=1e-5, atol=1e-6)
+    expected = z.astype('f') @ dream.W.array.T + dream.b.array
+    numpy.testing.assert_allclose(found['sample'], expected, rtol=1e-5, atol=1e-6)
     with pytest.raises(DataError, match="different numbers of rows: 53 of 'x', 52 of 'n'"):
         graph.predict({'x': X, 'n': n[:52]})
 
@@ -269,7 +270,8 @@ def test_too_little_is_given(data, message):
 
 @pytest.mark.parametrize('data, code, message', [
     (X[0], 'G505', "'x' has the shape [4] of a single example"), (X[:, :3], 'G511', 'has the shape [3]'),
-    (numpy.array(3.), 'G505', 'is a single number'), (['a', 'b'], 'G505', 'numbers are needed'), ([[1], [1, 2]], 'G505', 'is no array'),
+    (numpy.array(3.), 'G505', 'is a single number'),
+    (['a', 'b'], 'G505', 'numbers are needed'), ([[1], [1, 2]], 'G505', 'is no array'),
     (X.astype(object), 'G505', 'numbers are needed'), (X * 1j, 'G505', 'numbers are needed')])
 def test_arrays_that_do_not_fit(data, code, message):
     with pytest.raises(GraphError) as caught:
