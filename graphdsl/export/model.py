@@ -44,7 +44,7 @@ class Part:
     Attributes:
         function: Of a minibatch.
         axes: Its free axes.
-        drawn_before: How many random functions ran before.
+        drawn_before: How many random functions had run before.
         inputs, outputs: Names of what it reads and computes.
     """
 
@@ -71,6 +71,7 @@ class Exporter:
         self.names: list[str] = []
         self._tracer = tracer
         self._program = tracer.program
+        self._drawn_before = 0
         self._onnx = Writer()
         self._results: dict[str, str] = {}
         self._inputs: dict[str, tuple[numpy.dtype, list[Size]]] = {}
@@ -88,8 +89,9 @@ class Exporter:
         Raises:
             GraphError: If it cannot be exported.
         """
-        drawn_before = sum(len(set(part.inputs) - set(self._tracer.features)) for part in self.parts)
+        drawn_before = self._drawn_before
         traces = self._tracer.traces(function, drawn_before)
+        self._drawn_before += len(traces[0].drawn)
         self.names += traces[0].outputs
         outputs = [name for name in traces[0].outputs if is_wanted(name)]
         if outputs and traces[0].decisions:
@@ -135,7 +137,7 @@ class Exporter:
 
     def group(self, part: Part) -> int:
         """Returns the number of the group of parts that share inputs, and so the lengths of free axes."""
-        return next(i for i, names in enumerate(self._groups()) if names & set(part.inputs))
+        return next((i for i, names in enumerate(self._groups()) if names & set(part.inputs)), 0)
 
     def _groups(self) -> list[set[str]]:
         """Returns the inputs of parts that share some."""
@@ -151,7 +153,7 @@ class Exporter:
             return None
         part = next(part for part in self.parts if name in part.inputs or name in part.outputs)
         groups = self._groups()
-        group = groups[self.group(part)] if part.axes else set()
+        group = groups[self.group(part)]
         streams = {axis.split()[0] for one in self.parts if group & set(one.inputs) for axis in one.axes}
         terms = []
         for axis, steps in size.growth:
@@ -205,7 +207,7 @@ class _Writing:
         self._onnx.free_axes(places)
 
     def write(self, outputs: Sequence[str], span_of: Callable[[str], Optional[Span]]) -> dict[str, str]:
-        """Writes the calls and returns what computes each output."""
+        """Writes the calls, keeps the inputs that they need, and returns what computes each output."""
         needed = self._needed(outputs)
         for number, records in enumerate(zip(*(trace.records for trace in self._traces))):
             if number in needed:
@@ -226,6 +228,8 @@ class _Writing:
                 self.outputs[name] = self._traces[0].values[name].dtype, shape
             except Refusal as refusal:
                 raise self._refuse(refusal, f'`{name}`', span_of(name)) from None
+        used = self._onnx.used(results.values())
+        self.inputs = {name: given for name, given in self.inputs.items() if name in used}
         return results
 
     def _needed(self, outputs: Sequence[str]) -> set[int]:

@@ -190,7 +190,7 @@ class Recorder(chainer.FunctionHook):
         function = getattr(function, 'function', function)      # of an old-style function
         kind = type(function).__name__
         if kind == 'Gaussian':
-            name = f'gaussian_{self._drawn_before + len(self.drawn) + 1}'
+            name = f'gaussian.{self._drawn_before + len(self.drawn) + 1}'
             self.drawn[name] = function.eps
             sources, arrays = (*sources, Given(name)), (*arrays, function.eps)
         beside = _arrays_beside(kind, function)

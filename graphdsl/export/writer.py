@@ -10,7 +10,7 @@ from onnx import helper, numpy_helper
 from graphdsl.export.calls import Refusal
 from graphdsl.export.sizes import UNKNOWN, Size
 
-#: Of ONNX's operators; onnxruntime reads it since version 1.12.
+#: Of ONNX's operators; onnxruntime reads it since version 1.13.
 OPSET = 17
 _IR_VERSION = 8
 
@@ -43,9 +43,9 @@ class Writer:
         return names[0] if outputs == 1 else names
 
     def unique(self, base: str) -> str:
-        """Makes a name that nothing else has."""
+        """Makes a name that nothing else has: names of graphs have no dot."""
         self._names[base] = self._names.get(base, 0) + 1
-        return f'{base}_{self._names[base]}'
+        return f'{base}.{self._names[base]}'
 
     def constant(self, values: Any, dtype: Any = None) -> str:
         """Adds a constant that no model owns."""
@@ -91,6 +91,11 @@ class Writer:
     def cast(self, x: str, dtype: Any) -> str:
         return self.op('Cast', [x], to=element_type(dtype))
 
+    def used(self, results: Iterable[str]) -> set[str]:
+        """Returns the names of all that some results are computed of, and their own."""
+        results = set(results)
+        return results.union(*(node.input for node in _needed(self.nodes, results)))
+
     def model(self, name: str, inputs: Sequence[onnx.ValueInfoProto], outputs: Sequence[onnx.ValueInfoProto],
               results: Mapping[str, str]) -> onnx.ModelProto:
         """Makes the model of what was added.
@@ -101,9 +106,10 @@ class Writer:
             results: What computes each output.
         """
         import graphdsl
-        nodes = _needed([*self.nodes, *(helper.make_node('Identity', [result], [output], name=f'output {output}')
-                                        for output, result in results.items())], results)
-        used = {x for node in nodes for x in node.input}
+        nodes = [*_needed(self.nodes, results.values()),
+                 *(helper.make_node('Identity', [result], [output], name=f'output {output}')
+                   for output, result in results.items())]
+        used = self.used(results.values())
         graph = helper.make_graph(nodes, name, inputs, outputs, [c for n, c in self._constants.items() if n in used])
         return helper.make_model(graph, producer_name='graphdsl', producer_version=graphdsl.__version__,
                                  ir_version=_IR_VERSION, opset_imports=[helper.make_opsetid('', OPSET)])

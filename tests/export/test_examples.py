@@ -47,16 +47,16 @@ def compiled(name: str) -> graphdsl.CompiledGraph:
 def test_same_outputs(name, in_examples, tmp_path):
     graph = compiled(name)
     graph.export(tmp_path / 'model.onnx')
-    session = onnxruntime.InferenceSession(tmp_path / 'model.onnx')
+    session = onnxruntime.InferenceSession(str(tmp_path / 'model.onnx'))
     random = numpy.random.RandomState(2)
     names = [port.name for port in session.get_outputs()]
     for count in (1, 2, 9, 33):
         given = {port.name: random.normal(size=(count, *port.shape[1:])).astype('f') for port in session.get_inputs()}
-        if 'gaussian_1' in given:       # outside of training, random functions draw the same every time
-            given['gaussian_1'] = numpy.random.RandomState(0).normal(size=given['gaussian_1'].shape).astype('f')
+        if 'gaussian.1' in given:       # outside of training, random functions draw the same every time
+            given['gaussian.1'] = numpy.random.RandomState(0).normal(size=given['gaussian.1'].shape).astype('f')
         computed = dict(zip(names, session.run(names, given)))
         with chainer.using_config('train', False), chainer.no_backprop_mode():
-            wanted = graph.outputs({name: array for name, array in given.items() if name != 'gaussian_1'})
+            wanted = graph.outputs({name: array for name, array in given.items() if name != 'gaussian.1'})
         assert set(computed) == set(wanted)
         for output, value in wanted.items():
             assert computed[output].shape == value.shape and computed[output].dtype == value.dtype

@@ -28,7 +28,7 @@ optimizer SGD(lr=0.1) owns net
 def exported(text, path, bind=()):
     graph = graphdsl.compile(text, bind=dict(bind))
     graph.export(path)
-    return graph, onnxruntime.InferenceSession(path)
+    return graph, onnxruntime.InferenceSession(str(path))
 
 
 def refused(text, bind=()):
@@ -63,6 +63,31 @@ def test_some_outputs_leave_out_what_they_do_not_need():
     graphdsl.compile(text).export('model.onnx', ['y'])
     session = onnxruntime.InferenceSession('model.onnx')
     assert [p.name for p in session.get_inputs()] == ['x'] and [p.name for p in session.get_outputs()] == ['y']
+
+
+def test_what_no_output_needs_is_no_input():
+    text = GRAPH + 'noise z: float32[5] ~ normal(0, 1)\noutput drawn = gaussian(y, y)\noutput moved = x + z\noutput y\n'
+    graph = graphdsl.compile(text)
+    for outputs, inputs in (['y'], ['x']), (['drawn'], ['x', 'gaussian.1']), (['moved', 'y'], ['x', 'z']):
+        graph.export('model.onnx', outputs)
+        assert [p.name for p in onnxruntime.InferenceSession('model.onnx').get_inputs()] == inputs
+
+
+def test_names_of_nodes_are_no_names_of_graphs():
+    text = GRAPH.replace('x:', 'constant_1:').replace('x ->', 'constant_1 ->') + 'output Relu_1 = relu(y + 1)\n'
+    _, session = exported(text, 'model.onnx')
+    assert [p.name for p in session.get_inputs()] == ['constant_1']
+
+
+def test_a_constant():
+    text = GRAPH + 'output three = 3 * ones_like(x[0])\noutput zeros = zeros_like(x)\n'
+    graph = graphdsl.compile(text)
+    graph.export('model.onnx', ['three'])
+    session = onnxruntime.InferenceSession('model.onnx')
+    assert session.get_inputs() == [] and session.run(None, {})[0].tolist() == [3] * 5
+    graph.export('model.onnx', ['zeros'])
+    zeros, = onnxruntime.InferenceSession('model.onnx').run(None, {'x': numpy.ones((9, 5), 'f')})
+    assert zeros.shape == (9, 5) and not zeros.any()
 
 
 def test_independent_parts_have_lengths_of_their_own():
@@ -112,9 +137,9 @@ def test_axes_of_any_length():
 def test_what_is_drawn_is_an_input():
     text = GRAPH + 'output first = gaussian(y, y)\noutput second = gaussian(y, -y)\n'
     _, session = exported(text, 'model.onnx')
-    assert [p.name for p in session.get_inputs()] == ['x', 'gaussian_1', 'gaussian_2']
+    assert [p.name for p in session.get_inputs()] == ['x', 'gaussian.1', 'gaussian.2']
     x, e = numpy.random.rand(2, 5).astype('f'), numpy.random.randn(2, 3).astype('f')
-    first, second = session.run(None, {'x': x, 'gaussian_1': e, 'gaussian_2': 0 * e})
+    first, second = session.run(None, {'x': x, 'gaussian.1': e, 'gaussian.2': 0 * e})
     numpy.testing.assert_allclose(first, second + numpy.exp(second / 2) * e, rtol=1e-5)
 
 

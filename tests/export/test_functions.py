@@ -104,7 +104,7 @@ def compared(text: str, kind: str, path: Path) -> None:
             for name in link._persistent & {'avg_mean', 'avg_var'}:
                 getattr(link, name)[...] = random.uniform(0.5, 2, size=getattr(link, name).shape)
     graph.export(path)
-    session = onnxruntime.InferenceSession(path)
+    session = onnxruntime.InferenceSession(str(path))
     names = [port.name for port in session.get_outputs()]
     shape = graph.inputs[0].shape
     for count in (2, 1, 9):
