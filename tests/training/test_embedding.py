@@ -112,7 +112,7 @@ def test_check():
     assert error.severity == 'error' and 'two owners' in error.message
 
 
-def test_predict_and_evaluate():
+def test_outputs_and_reports():
     graph = compiled()
     y = graph.models['head'](graph.models['trunk'](X))
     assert list(graph.outputs({'x': X})) == ['label']

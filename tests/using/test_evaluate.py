@@ -25,7 +25,7 @@ x + n -> net -> z
 state k = 0.5
 next k = 0.9 * k + 0.1 * kl
 loss kl = softmax_cross_entropy(y, t)
-loss near = k * min(1.0, 0.1 * iteration + 0.01 * epoch + 0.1 * progress) * mean((y - z) ** 2)
+loss near = k * (0.1 * iteration + 0.01 * epoch + 0.1 * progress) * mean((y - z) ** 2)
 metric accuracy = accuracy(y, t)
 metric state = 2 * k
 optimizer Adam(alpha=0.01) owns net
