@@ -10,7 +10,7 @@ import numpy
 
 from graphdsl.diagnostics import Diagnostic, GraphError, Source
 from graphdsl.driver import Compilation, read, translate
-from graphdsl.export.exporting import Exported, export
+from graphdsl.export import Exported, export
 from graphdsl.limits import Limits, with_room
 from graphdsl.loading import load
 from graphdsl.plan.plan import Plan

@@ -26,7 +26,8 @@ def export_command(loaded: Loaded, target: str, outputs: tuple[str, ...], tolera
 
     Without --weights, they are initial ones.
     """
-    from graphdsl.export.exporting import ExportError, check_packages
+    from graphdsl.export import ExportError
+    from graphdsl.export.exporting import check_packages
 
     check_folder(Path(target))
     try:

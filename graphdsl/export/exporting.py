@@ -5,6 +5,8 @@ import os
 from dataclasses import dataclass
 from typing import Iterable, Sequence, Union
 
+import numpy
+
 from graphdsl.diagnostics import GraphError
 from graphdsl.files import replacing
 from graphdsl.runtime.program import Program
@@ -55,6 +57,8 @@ def export(program: Program, path: Union[str, os.PathLike], outputs: Iterable[st
     from graphdsl.export.model import Exporter
     from graphdsl.export.traces import Tracer
 
+    if any(model.device.xp is not numpy for model in program.models.values()):
+        raise ExportError("models are exported from main memory: call `to_device('@numpy')` of each")
     wanted, tracer = list(outputs), Tracer(program)
     exporter = Exporter(tracer)
     for function in program.predictions.values():

@@ -12,7 +12,7 @@ import pytest
 
 import graphdsl
 from graphdsl.export import checking
-from graphdsl.export.exporting import ExportError
+from graphdsl.export import ExportError
 from graphdsl.export.sizes import UNKNOWN, Size, Sizes
 from graphdsl.export.traced import Recorder
 
