@@ -16,10 +16,11 @@ from graphdsl.diagnostics import Diagnostic, GraphError, Source
 from graphdsl.limits import Limits
 
 __version__ = '0.1.0'
-__all__ = ['CompiledGraph', 'Diagnostic', 'GraphError', 'Limits', 'check', 'compile', 'compile_file', 'load_snapshot']
+__all__ = ['CompiledGraph', 'DataError', 'Diagnostic', 'GraphError', 'Limits', 'check', 'compile', 'compile_file',
+           'load_snapshot']
 
 _LAZY = {'compile': 'compile_text', 'compile_file': 'compile_file', 'CompiledGraph': 'CompiledGraph',
-         'load_snapshot': 'load_snapshot'}
+         'DataError': 'DataError', 'load_snapshot': 'load_snapshot'}
 
 
 def __getattr__(name: str) -> Any:

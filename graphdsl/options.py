@@ -52,7 +52,7 @@ def run_options(command: Callable) -> Callable:
     @functools.wraps(command)
     def with_run(*arguments: Any, epochs: Optional[int], iterations: Optional[int], device: str, **given: Any) -> Any:
         asked = {name: given.pop(name) for name in names & set(given)}
-        run = Run(length=_length(epochs, iterations), device=_checked(device), **asked)
+        run = Run(length=_length(epochs, iterations), device=checked_device(device), **asked)
         return command(*arguments, run=run, **given)
 
     for option in reversed(_OPTIONS):
@@ -69,7 +69,7 @@ def _length(epochs: Optional[int], iterations: Optional[int]) -> Optional[tuple[
     return (iterations, 'iteration') if iterations is not None else None
 
 
-def _checked(device: str) -> str:
+def checked_device(device: str) -> str:
     """Returns the name of a device, if there is such a device here."""
     if device == '@numpy':      # which is always there; Chainer need not be imported to tell
         return device

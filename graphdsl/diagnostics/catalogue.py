@@ -175,6 +175,7 @@ TITLES = {
     'G736': 'an error in a backward pass',
     'G737': 'an error in code of your own',
     'G738': 'an error in an update',
+    'G771': 'an output that cannot be exported to ONNX',
 }
 
 

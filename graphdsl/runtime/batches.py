@@ -8,6 +8,7 @@ from typing import Any, Callable, Iterable, Optional, Sequence
 import chainer
 import numpy
 from chainer.dataset import convert
+from chainer.iterators import SerialIterator
 
 from graphdsl.runtime.data import DataError
 from graphdsl.runtime.settings import Input
@@ -75,6 +76,18 @@ def convert_batch(batch: list, converter, device, columns: Optional[Sequence[str
         return [_as_declared(value, i) for value, i in zip(values, inputs)]
     except ColumnError:
         raise ColumnErrors(_of_each(_check, zip(values, inputs))) from None
+
+
+def once(dataset: Any, batch: int) -> Any:
+    """Makes an iterator that goes through a dataset once, in its order.
+
+    Args:
+        dataset: The examples, or what has an iterator of its own.
+        batch (int): How many examples a minibatch has; the last may have less.
+    """
+    if hasattr(dataset, 'iterator'):
+        return dataset.iterator(batch, False)
+    return SerialIterator(dataset, batch, repeat=False, shuffle=False)
 
 
 def _of_each(action: Callable, arguments: Iterable[tuple]) -> list[ColumnError]:

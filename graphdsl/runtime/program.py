@@ -12,14 +12,14 @@ from chainer.dataset import convert
 from graphdsl.diagnostics import Diagnostic
 from graphdsl.limits import Limits
 from graphdsl.options import Run
-from graphdsl.runtime import stateful, weights
+from graphdsl.runtime import model_files, stateful
 from graphdsl.runtime.arrays import array
 from graphdsl.runtime.evaluator import Evaluator
 from graphdsl.runtime.initialize import initialize
 from graphdsl.runtime.noise import draw
 from graphdsl.runtime.origin import Origin
 from graphdsl.runtime.seeds import generators_of_its_own, random_state
-from graphdsl.runtime.trial import try_out
+from graphdsl.runtime.trial import try_out, zeros
 from graphdsl.runtime.updater import Updater
 from graphdsl.runtime.values import Batch, Numbers
 
@@ -76,7 +76,7 @@ class Program:
             with numpy.errstate(all='ignore'):
                 self.models = initialize(module, self._note_warnings, limits)
             self.evaluations: Functions = module['make_evaluations'](self.models, self.numbers)
-            self._predictions: Functions = module['make_predictions'](self.models, self.numbers)
+            self.predictions: Functions = module['make_predictions'](self.models, self.numbers)
             self.optimizers = module['make_optimizers'](self.models)
 
     def _note_warnings(self, models: Mapping[str, chainer.Link]) -> None:
@@ -98,8 +98,10 @@ class Program:
             except KeyError:        # something was not reported yet
                 return False
 
-    def evaluate(self, batch: Mapping[str, Any]) -> dict[str, Any]:
+    def reports(self, batch: Mapping[str, Any]) -> dict[str, Any]:
         """Computes losses and metrics of a minibatch, in the mode that Chainer's configuration says.
+
+        They can be differentiated. For whole data, see :meth:`graphdsl.CompiledGraph.evaluate`.
 
         Args:
             batch: Arrays or variables by input name, with the batch axis first. What needs inputs of a stream that
@@ -114,12 +116,14 @@ class Program:
         given = {stream for stream, names in named.items() if not names or names & set(batch)}
         return self._compute(self.evaluations, batch, given | {n.stream for n in self.noises if n.name in batch})
 
-    def predict(self, batch: Mapping[str, Any]) -> dict[str, Any]:
-        """Computes outputs of a minibatch, all whose inputs are there; see :meth:`evaluate`.
+    def outputs(self, batch: Mapping[str, Any]) -> dict[str, Any]:
+        """Computes outputs of a minibatch, all whose inputs are there; see :meth:`reports`.
+
+        For whole data, see :meth:`graphdsl.CompiledGraph.predict`.
 
         Outputs of noise alone have as many rows as the settings say, unless the noise is given.
         """
-        return self._compute(self._predictions, batch, batch)
+        return self._compute(self.predictions, batch, batch)
 
     def _compute(self, functions: Functions, batch: Mapping[str, Any], given: Container[str]) -> dict[str, Any]:
         found: dict[str, Any] = {}
@@ -135,7 +139,8 @@ class Program:
         return {noise.name: random_state(seed, f'evaluation/{noise.name}') for noise in self.noises}
 
     def complete(self, batch: Mapping[str, Any], streams: Sequence[str],
-                 generators: Mapping[str, numpy.random.RandomState], device=None) -> dict[str, Any]:
+                 generators: Mapping[str, numpy.random.RandomState], device=None, rows: Optional[int] = None
+                 ) -> dict[str, Any]:
         """Adds to a minibatch what is not data: noise, and the number of rows.
 
         Args:
@@ -143,13 +148,19 @@ class Program:
             streams: The streams whose noise is wanted.
             generators: Of the noise, by name.
             device (chainer.backend.Device): Where the noise goes.
+            rows: How many there are; None takes those of each stream.
         """
         complete = Batch(batch)
-        complete['batch_size'] = self._rows(batch, streams[0] if streams else self.streams[0])
+        complete['batch_size'] = rows or self._rows(batch, streams[0] if streams else self.streams[0])
         for noise in self.noises:
             if noise.stream in streams and noise.name not in batch:
-                complete[noise.name] = draw(noise, generators[noise.name], self._rows(batch, noise.stream), device)
+                complete[noise.name] = draw(noise, generators[noise.name],
+                                            rows or self._rows(batch, noise.stream), device)
         return complete
+
+    def zeros(self, rows: int) -> dict[str, Any]:
+        """Returns a minibatch of zeros, its noise and its number of rows by name."""
+        return zeros(self._module, rows)
 
     def _rows(self, batch: Mapping[str, Any], stream: str) -> int:
         names = [one.name for one in (*self.inputs, *self.noises) if one.stream == stream]
@@ -157,15 +168,42 @@ class Program:
         rows = next((shape[0] for shape in shapes if shape), None)
         return self.settings.batches.get(stream, self.settings.batch) if rows is None else rows
 
-    def save_weights(self, path: Union[str, os.PathLike]) -> None:
-        """Saves parameters and persistent values of all models to an npz file, whole or not at all.
-
-        Chainer reads it, a model at a time: ``chainer.serializers.load_npz(path, link, 'trunk/')``.
+    def save_weights(self, path: Union[str, os.PathLike], model: Optional[str] = None) -> None:
+        """Saves parameters and persistent values to an npz file, whole or not at all.
 
         Args:
             path: The file.
+            model: Name of the model that is saved, alone, as :func:`chainer.serializers.save_npz` does; None saves
+                all. Chainer reads them too, one at a time: ``chainer.serializers.load_npz(path, link, 'trunk/')``.
+
+        Raises:
+            DataError: If there is no such model.
+            OSError: If the file cannot be written.
         """
-        weights.save(self.models, path)
+        model_files.save(self.models, path, model)
+
+    def load_weights(self, path: Union[str, os.PathLike], model: Optional[str] = None) -> None:
+        """Loads parameters and persistent values, all or nothing, without running pickles that may be in the file.
+
+        Args:
+            path: The file: of :meth:`save_weights`, or a snapshot of a run.
+            model: Name of the model that is loaded. Its file may hold it alone, as
+                :func:`chainer.serializers.save_npz` writes it. None loads all models of the graph, frozen and
+                following ones as well; what else the file has is left alone.
+
+        A snapshot also says where in the run it was written: counters and states become those of its last iteration.
+
+        Raises:
+            DataError: If the file cannot be read, or a model is not in it, or has other entries or shapes.
+        """
+        counts = model_files.load(self.models, path, model)
+        if counts is not None and model is None:
+            self.numbers.update(iteration=counts.iteration, epoch=int(counts.epoch_detail))
+            self.numbers.update((name, value) for name, value in counts.states.items() if name in self._states)
+            if self.settings.length is not None:
+                length, unit = self.settings.length
+                done = counts.iteration if unit == 'iteration' else counts.epoch_detail
+                self.numbers['progress'] = min(done / length, 1.0)
 
     def serialize_numbers(self, serializer) -> None:
         """Saves the states, or sets them to what was saved."""

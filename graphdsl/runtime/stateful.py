@@ -30,6 +30,11 @@ def set_state(model: chainer.Link, state: Mapping[str, Any]) -> None:
                 setattr(link, name, value)
 
 
+def is_stateful(models: Mapping[str, chainer.Link]) -> bool:
+    """Says whether one of some models has a state."""
+    return any(True for model in models.values() for _ in _stateful(model))
+
+
 def reset(model: chainer.Link) -> None:
     """Resets the state of every link in a model."""
     for _, link in _stateful(model):

@@ -10,7 +10,6 @@ import chainer
 import numpy
 from chainer.serializers import DictionarySerializer, NpzDeserializer
 
-from graphdsl.files import replacing
 from graphdsl.runtime.data.errors import DataError, listing, reading
 
 # Bytes of what stands before an array in a file, and of a number, at most.
@@ -42,20 +41,6 @@ def load(link: chainer.Link, path: str | os.PathLike, at: str = '', partly: bool
     NpzDeserializer(fitting, strict=False).load(link)
 
 
-def save(models: Mapping[str, chainer.Link], path: str | os.PathLike) -> None:
-    """Saves parameters and persistent values of some models, each under its name, to an npz file.
-
-    Args:
-        models: Models by name.
-        path: The file, written whole or not at all.
-    """
-    serializer = DictionarySerializer()
-    for name, model in models.items():
-        model.serialize(serializer[name])
-    with replacing(path) as file:
-        numpy.savez_compressed(file, **serializer.target)
-
-
 def _entries(link: chainer.Link) -> Mapping[str, numpy.ndarray]:
     """Returns what a link would save, sorted by name; an entry that is not initialized is an array of None."""
     serializer = DictionarySerializer()
@@ -71,7 +56,7 @@ def opened(stream: BinaryIO, path: str | os.PathLike) -> numpy.lib.npyio.NpzFile
     """
     try:
         file = numpy.load(stream, allow_pickle=False)
-    except (ValueError, EOFError, zipfile.BadZipFile):
+    except (ValueError, EOFError, NotImplementedError, zipfile.BadZipFile):
         file = None
     if not isinstance(file, numpy.lib.npyio.NpzFile):
         raise DataError(f'{path} is no npz file', 'weights are loaded from what `save_npz` writes')

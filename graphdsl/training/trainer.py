@@ -9,7 +9,7 @@ from chainer.training import Trainer
 
 from graphdsl.diagnostics import Diagnostic, GraphError, in_order
 from graphdsl.options import Run, RunError
-from graphdsl.runtime.batches import convert_batch
+from graphdsl.runtime.batches import convert_batch, once
 from graphdsl.runtime.data import DataError
 from graphdsl.runtime.program import Program
 from graphdsl.runtime.seeds import SeededOrder, generators_of_its_own
@@ -68,7 +68,7 @@ def _extend_by_evaluation(trainer: Trainer, program: Program, datasets: Mapping[
                           batch: Mapping[str, int], seed: int, regularly: Regularly) -> None:
     """Adds an evaluation of each entry of the data blocks but `train`."""
     for entry in dict.fromkeys(entry for entries in datasets.values() for entry in entries if entry != 'train'):
-        tests = {name: _test_iterator(entries[entry], batch[name]) for name, entries in datasets.items()
+        tests = {name: once(entries[entry], batch[name]) for name, entries in datasets.items()
                  if entry in entries}
         if any(set(streams) <= set(tests) for streams in program.evaluations):
             prefix = 'validation' if entry == 'test' else entry
@@ -101,9 +101,3 @@ def _problems(program: Program, stream: str, entry: str, dataset: Any) -> Sequen
     except Exception:       # of a dataset of the user's own: it has its place when the iteration meets it
         pass
     return ()
-
-
-def _test_iterator(dataset: Any, batch: int) -> Iterator:
-    if hasattr(dataset, 'iterator'):
-        return dataset.iterator(batch, False)
-    return SerialIterator(dataset, batch, repeat=False, shuffle=False)

@@ -22,7 +22,7 @@ def predicted(more, program=BASE):
     graph = run(more, program)
     inputs = {'x': numpy.array([[1, -2, 3], [0, 1, 2]], 'f'), 't': numpy.zeros(2, 'i')}
     with chainer.using_config('train', False):
-        return graph, {name: chainer.as_array(value) for name, value in graph.predict(inputs).items()}
+        return graph, {name: chainer.as_array(value) for name, value in graph.outputs(inputs).items()}
 
 
 @pytest.mark.parametrize('more', [

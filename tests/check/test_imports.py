@@ -31,7 +31,7 @@ def test_functions():
     for function in (lambda v: 2 * v, functools.partial(lambda v, k: k * v, k=2)):
         graph = graphdsl.compile(TEXT, bind={'double': function})
         y = graph.models['m'](numpy.ones((1, 3), 'f'))
-        assert numpy.allclose(graph.evaluate({'x': numpy.ones((1, 3), 'f')})['a'].array, 2 * y.array.mean())
+        assert numpy.allclose(graph.reports({'x': numpy.ones((1, 3), 'f')})['a'].array, 2 * y.array.mean())
 
 
 def test_links():
@@ -51,7 +51,7 @@ def test_links():
 def test_names_that_the_module_needs(name):
     text = TEXT.replace('double', name) + f'{name} = {name}(y)\noutput {name}\n'
     graph = graphdsl.compile(text, bind={name: lambda v: 2 * v})
-    assert set(graph.predict({'x': numpy.ones((1, 3), 'f')})) == {name}
+    assert set(graph.outputs({'x': numpy.ones((1, 3), 'f')})) == {name}
 
 
 def test_a_dataset():

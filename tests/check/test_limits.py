@@ -163,7 +163,7 @@ def test_a_raised_limit_of_depth_holds(more):
     y = graph.models['m'](x).array
     wanted = {'sums': 500 * y, 'calls': y.clip(0), 'loops': y, 'blocks': y.clip(0)}
     name = next(name for name, text in DEEP.items() if text == more)
-    assert numpy.allclose(graph.predict({'x': x})['o'].array, wanted[name], rtol=1e-4)
+    assert numpy.allclose(graph.outputs({'x': x})['o'].array, wanted[name], rtol=1e-4)
 
 
 # Small files that took long, or much memory: each is refused, or done, after little work.

@@ -118,7 +118,7 @@ def test_integers_are_followed_into_models(more):
     program = f'{BASE}model n(v) -> w {{ w = v * 0.5 }}\n{more}\noutput z'
     x, t = numpy.ones((2, 3), 'f'), numpy.array([1, 0], 'i')
     graph = graphdsl.compile(program)
-    z = graph.predict({'x': x, 't': t})['z'].array
+    z = graph.outputs({'x': x, 't': t})['z'].array
     y = graph.models['m'](x).array
     expected = {'y': y * 0.5, 't': t * 0.5, 'u': t * 0.5}.get(more[0], y * 0.5 + t[:, None] * 0.5)
     assert z.dtype == 'f' and numpy.allclose(z, expected)

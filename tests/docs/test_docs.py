@@ -133,8 +133,8 @@ def run(text):
     assert set(graph.losses) <= set(observation)
     batch = {name: array for values in columns.values() for name, array in values}
     with chainer.using_config('train', False), chainer.no_backprop_mode():
-        found = graph.evaluate(batch)
-        graph.predict(batch)
+        found = graph.reports(batch)
+        graph.outputs(batch)
     assert set(graph.losses) <= set(found)
     for values in (observation, found):
         assert all(math.isfinite(float(getattr(value, 'array', value))) for value in values.values())

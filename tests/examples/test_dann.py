@@ -41,7 +41,7 @@ def test_the_trunk_works_against_the_judge():
         parameter.array[...] = before[name]
 
     def losses():
-        values = graph.evaluate({'x': x, 't': t, 'u': u, 's': s})
+        values = graph.reports({'x': x, 't': t, 'u': u, 's': s})
         return values['label'].array, values['domain'].array
 
     own = {

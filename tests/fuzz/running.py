@@ -81,8 +81,8 @@ def iterate(graph: graphdsl.CompiledGraph, iterations: int = 1, seed: int = 0) -
         found.append(numbers(observation))
     batch = {one.name: numpy.stack(column(one, random, False)) for one in graph.inputs if one.name != '_'}
     with chainer.using_config('train', False), chainer.no_backprop_mode():
-        found.append(numbers(graph.evaluate(batch)))
-        graph.predict(batch)
+        found.append(numbers(graph.reports(batch)))
+        graph.outputs(batch)
     return found
 
 

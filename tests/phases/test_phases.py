@@ -64,8 +64,8 @@ def test_evaluation_and_prediction(path):
     graph = graphdsl.compile_file(path)
     batch = {i.name: column for i, column in zip(graph.inputs, columns_of(graph.inputs, 3)) if i.name != '_'}
     with chainer.using_config('train', False):
-        values = graph.evaluate(batch)
-        graph.predict(batch)
+        values = graph.reports(batch)
+        graph.outputs(batch)
     assert set(graph.losses) <= set(values)
     assert all(numpy.shape(chainer.as_array(value)) == () for value in values.values())
 

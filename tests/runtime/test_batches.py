@@ -122,7 +122,7 @@ def test_a_graph_that_reads_lines(tmp_path):
     assert (before != weights).any(axis=1).tolist() == [False, True, True] + 7 * [False]
     w, = convert(data.text(tmp_path / 'a.txt', unit='line')[:4], column())
     expected = [weights[[1, 2]].sum(axis=0), weights[1], weights[[2, 1, 2]].sum(axis=0), weights[2]]
-    numpy.testing.assert_allclose(graph.predict({'w': w})['bag'].array, expected, rtol=1e-6)
+    numpy.testing.assert_allclose(graph.outputs({'w': w})['bag'].array, expected, rtol=1e-6)
 
 
 @pytest.mark.parametrize('i, batch, message', [

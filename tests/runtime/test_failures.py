@@ -138,7 +138,7 @@ def test_a_backward_pass():
 def test_evaluation_and_prediction():
     graph = compiled(f=failing(ValueError('no')))
     evaluator = graph.evaluator(SerialIterator(data(), 10, repeat=False))
-    for run in (evaluator.evaluate, lambda: graph.evaluate({'x': numpy.ones((5, 4), 'f'), 't': numpy.zeros(5, 'i')})):
+    for run in (evaluator.evaluate, lambda: graph.reports({'x': numpy.ones((5, 4), 'f'), 't': numpy.zeros(5, 'i')})):
         diagnostic, shown, _ = told(run)
         assert (diagnostic.code, shown) == ('G737', 'f(y, t)')
 

@@ -112,12 +112,12 @@ def test_check():
     assert error.severity == 'error' and 'two owners' in error.message
 
 
-def test_predict_and_evaluate():
+def test_outputs_and_reports():
     graph = compiled()
     y = graph.models['head'](graph.models['trunk'](X))
-    assert list(graph.predict({'x': X})) == ['label']
-    numpy.testing.assert_array_equal(graph.predict({'x': X})['label'].array, y.array.argmax(axis=1))
-    values = graph.evaluate({'x': X, 't': T})
+    assert list(graph.outputs({'x': X})) == ['label']
+    numpy.testing.assert_array_equal(graph.outputs({'x': X})['label'].array, y.array.argmax(axis=1))
+    values = graph.reports({'x': X, 't': T})
     assert list(values) == ['cost', 'small', 'accuracy']
     numpy.testing.assert_allclose(values['cost'].array, F.softmax_cross_entropy(y, T).array, rtol=1e-6)
 
@@ -468,7 +468,7 @@ def test_extensions(tmp_path):
     trainer = Trainer(graph.updater(in_order(examples())), (4, 'epoch'), tmp_path)
     trainer.extend(extensions.Evaluator(
         in_order(examples(), repeat=False), graph.models['trunk'],
-        eval_func=lambda x, t: chainer.report({'again': graph.evaluate({'x': x, 't': t})['cost']})))
+        eval_func=lambda x, t: chainer.report({'again': graph.reports({'x': x, 't': t})['cost']})))
     trainer.extend(graph.evaluator(in_order(examples(), repeat=False), prefix='held_out'))
     trainer.extend(extensions.observe_lr('heads'))
     trainer.extend(extensions.observe_lr(), name='main_lr')
@@ -489,7 +489,7 @@ def test_extensions(tmp_path):
     assert graph.optimizers['heads'].lr == pytest.approx(0.1 * 0.5 ** 4)
     assert graph.optimizers['trunk'].alpha == pytest.approx(1e-3 * 0.1 ** 2)
     assert any(name.startswith('head/') and name.endswith('/W/data/mean') for name in log[-1])
-    cost = graph.evaluate({'x': X, 't': T})['cost'].array
+    cost = graph.reports({'x': X, 't': T})['cost'].array
     numpy.testing.assert_allclose(log[-1]['held_out/cost'], cost, rtol=1e-5)
     assert printed.getvalue().count('\n') == 5
     assert {'log', 'snapshot_iter_5', 'snapshot_iter_10'} == {path.name for path in tmp_path.iterdir()}

@@ -31,7 +31,7 @@ def predicted(expression):
         optimizer SGD() owns net
         output found = {expression}
         """)
-    found = graph.predict({**MASKS, 'i': INTEGERS, 'f': FLOATS})['found']
+    found = graph.outputs({**MASKS, 'i': INTEGERS, 'f': FLOATS})['found']
     return getattr(found, 'array', found)
 
 
@@ -152,7 +152,7 @@ def test_an_input_that_is_missing():
     graph = compiled('input x: float64[3], t: int32\nmodel net = Linear(2)\nx -> net -> y\n'
                      'loss cost = softmax_cross_entropy(y, t)\noptimizer SGD() owns net\n')
     with pytest.raises(graphdsl.GraphError, match="the minibatch has no 't'"):
-        graph.evaluate({'x': X})
+        graph.reports({'x': X})
 
 
 RUNS = {

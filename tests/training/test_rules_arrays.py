@@ -20,7 +20,7 @@ def output(expression, more=''):
     graph = compiled(INPUTS + more + f'output result = {expression}\n')
     with chainer.using_config('train', False), chainer.no_backprop_mode():
         batch = {name: chainer.Variable(a) if a.dtype.kind == 'f' else a for name, a in BATCH.items()}
-        result = graph.predict(batch)['result']
+        result = graph.outputs(batch)['result']
     return result.array if isinstance(result, chainer.Variable) else result
 
 
@@ -186,7 +186,7 @@ def test_an_empty_family_sums_to_zero():
     for count in (0, 2):
         graph = compiled(text, params={'count': count})
         with chainer.using_config('train', False):
-            total = graph.evaluate({name: BATCH[name] for name in BATCH})['total']
+            total = graph.reports({name: BATCH[name] for name in BATCH})['total']
             expected = graph.models['net'](BATCH['g']).array.mean()
             for i in range(count):
                 expected = expected + (graph.models[f'head[{i}]'](BATCH['f']).array ** 2).mean()

@@ -193,7 +193,7 @@ def test_grad_in_evaluation_and_prediction():
     report = graph.evaluator(Counted(X, U, repeat=False))()
     assert {name: float(report[f'validation/{name}']) for name in expected} == pytest.approx(expected)
     with chainer.no_backprop_mode(), chainer.using_config('train', False):
-        numpy.testing.assert_allclose(graph.predict({'x': X, 'u': U})['g'].array, slope(net, X), rtol=1e-8)
+        numpy.testing.assert_allclose(graph.outputs({'x': X, 'u': U})['g'].array, slope(net, X), rtol=1e-8)
 
 
 def test_grad_of_grad_in_evaluation():
@@ -275,7 +275,7 @@ def test_reverse_gradient(scale):
 def test_constants_and_shapes(expression, expected, dtype):
     graph = compiled('input x: float64[3], t: int32\nmodel net = Linear(1)\nloss cost = mean(net(x))\n'
                      f'optimizer net = SGD(lr=1.0) owns net\noutput result = {expression}\n')
-    result = graph.predict({'x': X[:4], 't': T[:4]})['result']
+    result = graph.outputs({'x': X[:4], 't': T[:4]})['result']
     array = result.array if isinstance(result, chainer.Variable) else result
     assert array.dtype == numpy.dtype(dtype)
     numpy.testing.assert_allclose(array, expected, rtol=1e-12)

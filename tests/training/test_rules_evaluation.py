@@ -219,7 +219,7 @@ def test_predict_gives_outputs():
     graph = compiled('input x: float64[3]\nmodel net = Linear(2)\nx -> net -> y\nloss a = mean(y)\n'
                      'output y\noutput best = argmax(y, axis=1)\noptimizer net = SGD() owns net\n')
     with chainer.using_config('train', False):
-        found = graph.predict({'x': X})
+        found = graph.outputs({'x': X})
     assert list(found) == ['y', 'best']
     before = arrays(graph.models['net'])
     numpy.testing.assert_array_equal(found['best'].array, found['y'].array.argmax(1))

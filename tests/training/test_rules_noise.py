@@ -289,7 +289,7 @@ def test_history_is_pushed_once_per_run_and_not_in_evaluation():
     updater = graph.updater(Counted(X), seed=0)
     for i in range(5):
         with chainer.no_backprop_mode():
-            size = graph.evaluate({'x': U[:4].astype('f')})['size']
+            size = graph.reports({'x': U[:4].astype('f')})['size']
         assert float(size.array) == pytest.approx(U[:4].mean(), rel=1e-5)
         report, = iterate(updater)
         assert report['size'] == pytest.approx(pool(X[i * 4 % 12:][:4]).mean(), rel=1e-4)

@@ -266,7 +266,7 @@ def test_evaluation_reads_states_as_they_are():
     values(graph, 3)
     calls = Calls(graph)
     with calls:
-        cost = float(graph.evaluate({'x': X})['cost'].array)
+        cost = float(graph.reports({'x': X})['cost'].array)
     assert cost == pytest.approx(4 * numpy.mean((graph.models['net'](X).array - 1) ** 2))
     assert graph.numbers['k'] == 4
 

@@ -54,6 +54,18 @@ def npz(path: _Path, *, split: str = 'all', **columns: str) -> Columns:
     return Columns({name: array[rows] for name, array in arrays.items()})
 
 
+def names(path: _Path) -> list[str]:
+    """Returns the names of the arrays of an npz file, or of the columns of any other file, which is a csv.
+
+    Raises:
+        DataError: If the file is missing or something else.
+    """
+    if not os.fspath(path).endswith('.npz'):
+        return _Table.read(path, ',').header
+    with reading(path), _opened(path) as file:
+        return list(file.files)
+
+
 def _opened(path: _Path) -> numpy.lib.npyio.NpzFile:
     if os.path.isfile(path) and not zipfile.is_zipfile(path):
         raise DataError(f'{path} is not an npz file', help='write one with numpy.savez("...", x=..., t=...)')
