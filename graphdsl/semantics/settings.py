@@ -30,10 +30,11 @@ def check_train(train: nodes.Train, resolver: Resolver, directions: Mapping[Key,
     seen: dict[str, Span] = {}
     for turn in unroll(train.body, resolver, report):
         statement, within = turn.statement, resolver.within(turn.numbers)
+        if isinstance(statement, nodes.KeepBest):
+            settings = replace(settings, best=settings.best + _best(statement, within, directions, streams, seen,
+                                                                    report))
+            continue
         try:
-            if isinstance(statement, nodes.KeepBest):
-                settings = replace(settings, best=settings.best + _best(statement, within, directions, streams, seen))
-                continue
             field, value = _setting(statement, within, directions, streams)
             _check_once(field, statement.span, seen)
             settings = replace(settings, **{field: value})
@@ -119,12 +120,16 @@ def _stall(statement: nodes.StopStalls, resolver: Resolver, directions: Mapping[
 
 
 def _best(statement: nodes.KeepBest, resolver: Resolver, directions: Mapping[Key, bool], streams: Collection[Stream],
-          seen: dict[str, Span]) -> tuple[Best, ...]:
+          seen: dict[str, Span], report: Report) -> tuple[Best, ...]:
     found = []
     for quantity in statement.quantities:
-        best = Best(*_quantity(quantity, 'be best', resolver, directions, streams))
-        _check_once(f'best {best.report}', quantity.span, seen)
-        found.append(best)
+        try:
+            best = Best(*_quantity(quantity, 'be best', resolver, directions, streams))
+            _check_once(f'best {best.report}', quantity.span, seen)
+            found.append(best)
+        except Mistake as error:
+            for diagnostic in error.all():
+                report(diagnostic)
     return tuple(found)
 
 

@@ -105,7 +105,8 @@ def _reports(program: Program, datasets: Mapping[str, Mapping[str, Any]]) -> dic
 def _known(name: str, reports: Mapping[str, tuple[str, bool]], option: str) -> tuple[str, bool]:
     if _packed(name) in reports:
         return reports[_packed(name)]
-    close = closest(_packed(name), reports)
+    member = next((report for report in reports if report.startswith(f'{_packed(name)}[')), '')
+    close = member or closest(_packed(name), reports)
     known = [report for report, _ in reports.values()]
     more = ', ...' if len(known) > 8 else ''
     raise RunError(f'nothing is reported as {name!r}, which {option} names: ' + (
