@@ -63,8 +63,8 @@ _AFTER = {
     ('param', 'of'): 'a value', ('import', 'from'): 'the name of a module in quotes',
     ('input', 'pad'): 'a number', ('input', 'from'): 'the name of a data block',
     ('noise', 'from'): 'the name of a data block', ('optimizer', 'owns'): 'a model', ('owns', 'owns'): 'a model',
-    ('update', 'for'): 'a loss', ('snapshot', 'keep'): 'a number',
-    ('keep', 'keep'): '`best`', ('keep', 'best'): 'a loss or metric', ('stop', 'for'): 'a number', ('model', '='): 'a link, block or function',
+    ('update', 'for'): 'a loss', ('snapshot', 'keep'): 'a number', ('keep', 'keep'): '`best`',
+    ('keep', 'best'): 'a loss or metric', ('stop', 'for'): 'a number', ('model', '='): 'a link, block or function',
     ('layer', '='): 'a link', ('block', '='): 'a link, block or function',
     ('next', 'after'): 'a step', ('for', 'in'): 'a range or a list',
 }

@@ -58,8 +58,8 @@ class Seen:
         self.weights = {}
 
         def look(trainer):
-            self.weights[trainer.updater.iteration] = {
-                f'{name}/{path}': array for name, model in graph.models.items() for path, array in arrays(model).items()}
+            self.weights[trainer.updater.iteration] = {f'{name}/{path}': array for name, model in graph.models.items()
+                                                       for path, array in arrays(model).items()}
 
         trainer.extend(look, trigger=(1, 'iteration'))
         with numpy.errstate(all='ignore'):
