@@ -40,11 +40,16 @@ def overridden(program: Program, run: Run, datasets: Mapping[str, Mapping[str, A
         given['best'] = tuple(dict.fromkeys(_known(name, reports, '--keep-best') for name in names))
     if run.stop_when is not None:
         given['stall'] = None if run.stop_when == 'never' else _stall(run.stop_when, reports)
-    given['length'] = _length(program, run)
+    given['length'] = length_of(program, run)
     return program.with_settings(settings._replace(**given), stops=run.stop_when is None)
 
 
-def _length(program: Program, run: Run) -> tuple[int, str]:
+def length_of(program: Program, run: Run) -> tuple[int, str]:
+    """Returns the length of a run.
+
+    Raises:
+        RunError: If neither the file nor the caller says it, or it cannot be.
+    """
     length = run.length or program.settings.length
     if length is None:
         raise RunError('the length of the run is not given: write `epochs 20` in `train`, or pass it')

@@ -15,7 +15,7 @@ from graphdsl.runtime.program import Program
 from graphdsl.runtime.seeds import SeededOrder, generators_of_its_own
 from graphdsl.training import saving, watching
 from graphdsl.training.ending import BEFORE_EVALUATION, AtEnd, Ending, Regularly
-from graphdsl.training.overrides import overridden
+from graphdsl.training.overrides import length_of, overridden
 
 
 def make_trainer(program: Program, run: Run) -> Trainer:
@@ -29,11 +29,12 @@ def make_trainer(program: Program, run: Run) -> Trainer:
         GraphError: If the data cannot be read.
         RunError: If the file has no data or does not say how long to train, and neither does the caller.
     """
+    length = length_of(program, run)        # before data is read, which may take long
     datasets = program.datasets()
     if not datasets:
         raise RunError('the graph has no data block: make a Trainer of your own with `updater(iterator)`')
     program = overridden(program, run, datasets)
-    settings, length, seed = program.settings, program.settings.length, program.settings.seed
+    settings, seed = program.settings, program.settings.seed
     batch = {name: settings.batches.get(name, settings.batch) for name in datasets}
     iterators = {name: _training_iterator(program, name, entries['train'], batch[name], SeededOrder(seed, name))
                  for name, entries in datasets.items()}
