@@ -27,7 +27,8 @@ def make_trainer(program: Program, run: Run) -> Trainer:
 
     Raises:
         GraphError: If the data cannot be read.
-        RunError: If the file has no data or does not say how long to train, and neither does the caller.
+        RunError: If the file has no data, neither it nor the caller says how long to train, or what is asked of the
+            run cannot be.
     """
     length = length_of(program, run)        # before data is read, which may take long
     datasets = program.datasets()
