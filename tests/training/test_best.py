@@ -29,6 +29,7 @@ metric hill = 0 * mean(x) - (k - 8) ** 2
 metric falling late = sqrt(0 * mean(x) + k - 7)
 metric never = sqrt(0 * mean(x) - 1)
 metric falling infinite = log(0 * mean(x))
+metric falling endless = log(0 * mean(x) + max(0.0, 6.0 - k))
 metric early = 0 * mean(x) - k
 state k = 0.0
 next k = k + 1
@@ -37,7 +38,7 @@ train {
     batch 4; seed 3; iterations 13; evaluate every 2 iterations; log every 2 iterations
     snapshot every 1 iteration keep 9
     keep best validation/kl, validation/accuracy, kl, validation/bowl[0], validation/hill, validation/late
-    keep best validation/never, validation/early, validation/infinite
+    keep best validation/never, validation/early, validation/infinite, validation/endless
     %s
 }
 """
@@ -97,9 +98,9 @@ def test_the_best_weights_are_those_of_the_best_entry_of_the_log(whole, name, be
     assert whole.is_at(f'best_{name.replace("/", "_")}.npz', iteration)
 
 
-@pytest.mark.parametrize('name, iteration', [('bowl_0', 4), ('hill', 8), ('late', 8), ('early', 2)])
+@pytest.mark.parametrize('name, iteration', [('bowl_0', 4), ('hill', 8), ('late', 8), ('early', 2), ('endless', 4)])
 def test_a_best_iteration_that_is_known(whole, name, iteration):
-    """The first of two that are as good counts; nothing is better than NaN, and NaN than nothing."""
+    """The first of two that are as good counts. What is not finite is never better, and anything is better than it."""
     assert whole.is_at(f'best_validation_{name}.npz', iteration)
 
 
