@@ -84,7 +84,7 @@ def _check_batch(batch: int, program: Program, datasets: Mapping[str, Mapping[st
                        'change it there')
     for name in streams:
         training = datasets[name]['train']
-        if hasattr(training, 'iterator'):
+        if hasattr(training, 'iterator') or not hasattr(training, '__len__'):      # its length is known later or never
             continue
         with program.origin.reading(program.inputs, name, 'the training data'):
             examples = len(training)
