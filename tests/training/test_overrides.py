@@ -48,14 +48,14 @@ def trained(path, out, *options):
 
 
 def outcome(out):
-    """All that a run has left, but for times."""
+    """What a run has logged, without times, its weights, and which snapshots and weights there are."""
     log = json.loads((out / 'log').read_text())
     weights = {}
     for path in sorted(out.glob('*.npz')):
         with numpy.load(path) as file:
             weights.update({(path.name, name): file[name].tolist() for name in file})
     return ([{k: v for k, v in entry.items() if k != 'elapsed_time'} for entry in log], weights,
-            sorted(path.name for path in out.iterdir()))
+            sorted(path.name for path in out.iterdir() if path.name.startswith(('snapshot', 'best', 'weights'))))
 
 
 CASES = {
