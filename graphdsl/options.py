@@ -3,8 +3,9 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import re
 from dataclasses import dataclass, fields
-from typing import Any, Callable, Iterator, Optional
+from typing import Any, Callable, Iterator, Optional, Union
 
 import click
 
@@ -23,6 +24,14 @@ class Run:
         device: Where to train, in Chainer's form: ``'@numpy'``, ``'@cupy:0'``; None leaves the models where they are.
         progress: Whether to show how the run goes on.
         nan_check: Whether losses and gradients that are not finite end the run, before they move a weight.
+        batch: Examples in a minibatch, of data blocks that have no `batch` of their own.
+        evaluate: How often to evaluate, such as ``(2, 'epoch')`` or ``(100, 'iteration')``.
+        log: How often to write an entry of the log, likewise.
+        snapshot: How often to save a snapshot, likewise.
+        keep: How many snapshots to keep, the last ones.
+        keep_best: Reports, such as ``'validation/kl'``, whose best weights are kept; in place of all of the file.
+        stop_when: When to stop early, in place of all that the file says about it:
+            ``'validation/kl stalls for 5 evaluations'``, or ``'never'``.
     """
 
     out: str = 'result'
@@ -31,14 +40,42 @@ class Run:
     device: Optional[str] = None
     progress: bool = True
     nan_check: bool = True
+    batch: Optional[int] = None
+    evaluate: Optional[tuple[int, str]] = None
+    log: Optional[tuple[int, str]] = None
+    snapshot: Optional[tuple[int, str]] = None
+    keep: Optional[int] = None
+    keep_best: Union[str, tuple[str, ...], None] = None
+    stop_when: Optional[str] = None
 
 
+class _Interval(click.ParamType):
+    """Reads ``'2 epochs'`` as ``(2, 'epoch')``."""
+
+    name = 'interval'
+
+    def convert(self, value: Any, param: Optional[click.Parameter], ctx: Optional[click.Context]) -> tuple[int, str]:
+        match = re.fullmatch(r'\s*([1-9][0-9]*)\s+(epoch|iteration)s?\s*', value, re.ASCII)
+        if match is None:
+            self.fail(f"{value!r} is no interval, such as '2 epochs' or '100 iterations'", param, ctx)
+        return int(match[1]), match[2]
+
+
+# First those that stand for lines of `train`, in the order in which its lines are described.
 _OPTIONS = (
+    click.option('--batch', type=click.IntRange(min=1), help='Take so many examples in a minibatch.'),
     click.option('--epochs', type=click.IntRange(min=1), help='Train for so many epochs.'),
     click.option('--iterations', type=click.IntRange(min=1), help='Train for so many iterations.'),
+    click.option('--seed', type=click.IntRange(0, 2 ** 32 - 1), help='Seed of the run.'),
+    click.option('--evaluate-every', 'evaluate', type=_Interval(), help="Evaluate so often: '2 epochs'."),
+    click.option('--log-every', 'log', type=_Interval(), help="Log so often: '100 iterations'."),
+    click.option('--snapshot-every', 'snapshot', type=_Interval(), help='Save a snapshot so often.'),
+    click.option('--keep', type=click.IntRange(min=1), help='Keep so many snapshots, the last ones.'),
+    click.option('--keep-best', metavar='NAME', multiple=True,
+                 help='Keep the weights with which this report, such as validation/NAME, was best. Can be repeated.'),
+    click.option('--stop-when', metavar='WHEN', help="'NAME stalls for 5 evaluations', or 'never'."),
     click.option('--out', type=click.Path(file_okay=False), default='result', show_default=True,
-                 help='Folder for the log and snapshots.'),
-    click.option('--seed', type=click.IntRange(0, 2 ** 32 - 1), help='Seed of the run, in place of that of `train`.'),
+                 help='Folder for the log, snapshots and weights.'),
     click.option('--nan-check/--no-nan-check', default=True, show_default=True,
                  help='Whether a loss or gradient that is NaN or infinite ends the run, before it moves a weight.'),
     click.option('--device', default='@numpy', show_default=True, help='Where to train: @numpy, @cupy:0, @intel64.'),
@@ -46,13 +83,18 @@ _OPTIONS = (
 
 
 def run_options(command: Callable) -> Callable:
-    """Adds the options of a run to a command, which gets them as ``run``, a :class:`Run`."""
+    """Adds the options of a run to a command, which gets them as ``run``, a :class:`Run`.
+
+    Those that stand for a line of `train` take its place.
+    """
     names = {field.name for field in fields(Run)}
 
     @functools.wraps(command)
-    def with_run(*arguments: Any, epochs: Optional[int], iterations: Optional[int], device: str, **given: Any) -> Any:
+    def with_run(*arguments: Any, epochs: Optional[int], iterations: Optional[int], device: str,
+                 keep_best: tuple[str, ...], **given: Any) -> Any:
         asked = {name: given.pop(name) for name in names & set(given)}
-        run = Run(length=_length(epochs, iterations), device=checked_device(device), **asked)
+        run = Run(length=_length(epochs, iterations), device=checked_device(device), keep_best=keep_best or None,
+                  **asked)
         return command(*arguments, run=run, **given)
 
     for option in reversed(_OPTIONS):

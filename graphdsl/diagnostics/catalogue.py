@@ -147,7 +147,7 @@ TITLES = {
     'G522': 'an example that cannot be read',
     'G601': 'a setting in the wrong block',
     'G602': 'a setting given twice',
-    'G603': 'an early stop by what is not reported',
+    'G603': 'a stop, or what is best, by what is not reported',
     'G701': 'a call that fails while it runs',
     'G702': 'a loss or metric that is no scalar',
     'G703': 'two losses that are one variable',

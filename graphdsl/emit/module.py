@@ -107,10 +107,21 @@ class _Emitter:
         # Of losses that are one value, the first.
         losses = {needs.root(loss.key): repr(str(loss.key)) for loss in reversed(graph.losses)}
         write_wrapped(writer, 'LOSSES = [', reversed(list(losses.values())), ']')
+        self._reports()
         settings = _settings(graph.train, graph.streams)
         if graph.streams and not self._counts_epochs():
             settings.append('counts_epochs=False')
         write_wrapped(writer, 'TRAIN = runtime.Train(', settings, ')')
+
+    def _reports(self) -> None:
+        """Writes what evaluation reports, by the streams that this needs, and whether each report should fall."""
+        falling = {**{metric.key: metric.falling for metric in self.graph.metrics},
+                   **{loss.key: True for loss in self.graph.losses}}
+        with self.writer.block('REPORTS = {'):
+            for one in self.plan.evaluation:
+                items = [f'{str(key)!r}: {falling[key]}' for key in one.results]
+                write_wrapped(self.writer, f'{one.sources!r}: {{', items, '},')
+        self.writer.line('}')
 
     def _counts_epochs(self) -> bool:
         """Says whether a step draws from the first stream."""
@@ -273,7 +284,7 @@ def _settings(train: Train, streams: tuple[Stream, ...]) -> list[str]:
 
 
 def _as_plain(value):
-    return tuple(value) if isinstance(value, tuple) else value
+    return tuple(map(_as_plain, value)) if isinstance(value, tuple) else value
 
 
 def _safe(name: str) -> str:

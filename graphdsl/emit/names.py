@@ -8,9 +8,9 @@ from typing import Iterable
 from graphdsl.semantics.computation import Key
 from graphdsl.semantics.graph import Unit
 
-MODULE_NAMES = ('COPIES', 'F', 'INPUTS', 'L', 'LOSSES', 'NAME', 'NOISES', 'POOLS', 'STATES', 'TRAIN', 'chainer',
-                'data', 'load_weights', 'make_datasets', 'make_evaluations', 'make_models', 'make_optimizers',
-                'make_predictions', 'make_update_core', 'math', 'runtime', 'stop')
+MODULE_NAMES = ('COPIES', 'F', 'INPUTS', 'L', 'LOSSES', 'NAME', 'NOISES', 'POOLS', 'REPORTS', 'STATES', 'TRAIN',
+                'chainer', 'data', 'load_weights', 'make_datasets', 'make_evaluations', 'make_models',
+                'make_optimizers', 'make_predictions', 'make_update_core', 'math', 'runtime', 'stop')
 FUNCTION_NAMES = ('abs', 'batch', 'batch_size', 'changes', 'check_finite', 'draw', 'epoch', 'float', 'gradients', 'i',
                   'int', 'iteration', 'kept', 'len', 'losses', 'max', 'min', 'models', 'numbers', 'optimizer',
                   'optimizers', 'parameters', 'progress', 'range', 'reported', 'reports', 'self', 'sum', 'super',

@@ -1,6 +1,7 @@
 """A loaded module: models and optimizers that are ready to train."""
 from __future__ import annotations
 
+import copy
 import linecache
 import os
 from typing import Any, Callable, Container, Mapping, Optional, Sequence, Union
@@ -19,6 +20,7 @@ from graphdsl.runtime.initialize import initialize
 from graphdsl.runtime.noise import draw
 from graphdsl.runtime.origin import Origin
 from graphdsl.runtime.seeds import generators_of_its_own, random_state
+from graphdsl.runtime.settings import Train
 from graphdsl.runtime.trial import try_out, zeros
 from graphdsl.runtime.updater import Updater
 from graphdsl.runtime.values import Batch, Numbers
@@ -40,6 +42,7 @@ class Program:
         optimizers (dict): A :class:`chainer.Optimizer` by the name of each.
         inputs (tuple): What the graph reads.
         noises (tuple): What it draws beside data.
+        reported (dict): Losses and metrics, each with whether it should fall, by the streams that they need.
         streams (list of str): Its data blocks, the one that counts epochs first.
         numbers (dict): Counters and states by name, as they are now.
         settings: What its `train` block says.
@@ -61,6 +64,7 @@ class Program:
         self.params: dict[str, Any] = {}
         self.inputs = module['INPUTS']
         self.losses = tuple(module['LOSSES'])
+        self.reported = module.get('REPORTS', {})
         self.noises = module.get('NOISES', ())
         self.pools = module.get('POOLS', {})
         self.settings = module['TRAIN']
@@ -85,6 +89,18 @@ class Program:
     def _try_out(self, module: Mapping[str, Any], models: Mapping[str, chainer.Link]) -> tuple[Diagnostic, ...]:
         """Runs everything once; returns warnings."""
         return try_out(module, models, self.origin)
+
+    def with_settings(self, settings: Train, stops: bool = True) -> Program:
+        """Returns the same graph, of the same models and optimizers, with other settings.
+
+        Args:
+            settings: In place of those of its `train` block.
+            stops: Whether its `stop when CONDITION` counts.
+        """
+        other = copy.copy(self)
+        other.settings = settings
+        other._stop = self._stop if stops else None
+        return other
 
     @property
     def stop(self) -> Optional[Callable[[Mapping[str, Any], Mapping[str, float]], bool]]:

@@ -30,6 +30,8 @@ class Train(NamedTuple):
         length: When to stop; None if the caller has to say.
         seed: Of the order of examples, the initial weights and dropout.
         evaluate, log, snapshot: How often.
+        keep: How many snapshots are kept, the last ones.
+        best: Reports, each with whether it should fall, whose best weights are kept.
         stall: A report, whether it should fall, and how many evaluations it may stay without improving.
         batches: Sizes of minibatches of streams that have their own, by stream.
         streams: Names of the data blocks, in order.
@@ -42,6 +44,8 @@ class Train(NamedTuple):
     evaluate: tuple[int, str] = (1, 'epoch')
     log: tuple[int, str] = (1, 'epoch')
     snapshot: tuple[int, str] = (1, 'epoch')
+    keep: int = 2
+    best: tuple[tuple[str, bool], ...] = ()
     stall: Optional[tuple[str, bool, int]] = None
     batches: dict[str, int] = {}
     streams: tuple[str, ...] = ()

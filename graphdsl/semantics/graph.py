@@ -236,6 +236,13 @@ class Stall(NamedTuple):
     evaluations: int
 
 
+class Best(NamedTuple):
+    """Keep the weights with which a report, such as ``validation/kl``, was best."""
+
+    report: str
+    falling: bool
+
+
 @dataclass(frozen=True)
 class Train:
     """The settings of a run; ``length`` is None if the file leaves it to the command line."""
@@ -246,6 +253,8 @@ class Train:
     evaluate: Interval = Interval(1, 'epoch')
     log: Interval = Interval(1, 'epoch')
     snapshot: Interval = Interval(1, 'epoch')
+    keep: int = 2
+    best: tuple[Best, ...] = ()
     stall: Optional[Stall] = None
     stop: Optional[Expression] = None
 

@@ -61,7 +61,9 @@ def _never_reported(graph: Graph) -> Iterator[Diagnostic]:
     """Refuses to wait for a report on test data that some stream does not have."""
     needed = {str(key): streams for key, streams in streams_of(graph).items()}
     entries = {stream.name: {dataset.name for dataset in stream.datasets} for stream in graph.streams}
-    names = [graph.train.stall.report] if graph.train.stall is not None else []
+    names = [best.report for best in graph.train.best]
+    if graph.train.stall is not None:
+        names.append(graph.train.stall.report)
     if graph.train.stop is not None:
         names += [node.name for node in walk(graph.train.stop) if isinstance(node, Reported)]
     for name in names:
@@ -72,7 +74,7 @@ def _never_reported(graph: Graph) -> Iterator[Diagnostic]:
             span = next(stream.span for stream in graph.streams if stream.name == without[0])
             yield Diagnostic('G603', f'`{name}` is never reported', span,
                              reason=f'`{report}` needs `{without[0]}`, which has no `{entry}`',
-                             help=f'add a line `{entry} = SOURCE`, or wait for something else')
+                             help=f'add a line `{entry} = SOURCE`, or name another report')
 
 
 def _undrawn(graph: Graph, assignments: list[Assignment]) -> Iterator[Diagnostic]:

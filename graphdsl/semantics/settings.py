@@ -5,7 +5,7 @@ from dataclasses import fields, replace
 from typing import Any, Collection, Mapping
 
 from graphdsl.semantics.computation import Expression, Key
-from graphdsl.semantics.graph import Interval, Stall, Stream, Train
+from graphdsl.semantics.graph import Best, Interval, Stall, Stream, Train
 from graphdsl.semantics.resolve import Resolver
 from graphdsl.semantics.suggestions import unknown
 from graphdsl.semantics.unroll import Report, unroll
@@ -30,19 +30,30 @@ def check_train(train: nodes.Train, resolver: Resolver, directions: Mapping[Key,
     seen: dict[str, Span] = {}
     for turn in unroll(train.body, resolver, report):
         statement, within = turn.statement, resolver.within(turn.numbers)
+        if isinstance(statement, nodes.KeepBest):
+            settings = replace(settings, best=settings.best + _best(statement, within, directions, streams, seen,
+                                                                    report))
+            continue
         try:
             field, value = _setting(statement, within, directions, streams)
-            if field in seen:
-                raise mistake('G602', 'this is set twice', statement.span, reason='again here',
-                              places=(Place(seen[field], 'first here'),),
-                              help='a run has one length: epochs or iterations' if field == 'length'
-                              else 'remove one of the two')
-            seen[field] = statement.span
+            _check_once(field, statement.span, seen)
             settings = replace(settings, **{field: value})
+            if isinstance(statement, nodes.Every) and statement.keep is not None:
+                keep = within.integer(statement.keep, 'the number of snapshots', least=1)
+                settings = replace(settings, keep=keep)
         except Mistake as error:
             for diagnostic in error.all():
                 report(diagnostic)
     return settings
+
+
+def _check_once(what: str, span: Span, seen: dict[str, Span]) -> None:
+    """Refuses what is set, or named, a second time."""
+    if what in seen:
+        raise mistake('G602', 'this is set twice', span, reason='again here', places=(Place(seen[what], 'first here'),),
+                      help='a run has one length: epochs or iterations' if what == 'length' else
+                      'remove one of the two')
+    seen[what] = span
 
 
 def _setting(statement: nodes.Statement, resolver: Resolver, directions: Mapping[Key, bool],
@@ -103,14 +114,38 @@ def _reported_name(node: Any, resolver: Resolver) -> str:
 
 def _stall(statement: nodes.StopStalls, resolver: Resolver, directions: Mapping[Key, bool],
            streams: Collection[Stream]) -> Stall:
-    """Reads `validation/NAME`, which the grammar takes for a division."""
-    quantity, prefix = statement.quantity, ''
+    name, falling = _quantity(statement.quantity, 'stall', resolver, directions, streams)
+    patience = resolver.integer(statement.evaluations, 'the patience', least=1)
+    return Stall(name, falling, patience)
+
+
+def _best(statement: nodes.KeepBest, resolver: Resolver, directions: Mapping[Key, bool], streams: Collection[Stream],
+          seen: dict[str, Span], report: Report) -> tuple[Best, ...]:
+    found = []
+    for quantity in statement.quantities:
+        try:
+            best = Best(*_quantity(quantity, 'be best', resolver, directions, streams))
+            _check_once(f'best {best.report}', quantity.span, seen)
+            found.append(best)
+        except Mistake as error:
+            for diagnostic in error.all():
+                report(diagnostic)
+    return tuple(found)
+
+
+def _quantity(quantity: nodes.Expression, verb: str, resolver: Resolver, directions: Mapping[Key, bool],
+              streams: Collection[Stream]) -> tuple[str, bool]:
+    """Returns the name of a report and whether it should fall.
+
+    The grammar takes `validation/NAME` for a division.
+    """
+    prefix = ''
     if isinstance(quantity, nodes.Binary) and quantity.operator == '/' and isinstance(quantity.left, nodes.Name):
         _check_prefix(quantity.left, streams)
         prefix, quantity = f'{quantity.left.name}/', quantity.right
     if not isinstance(quantity, (nodes.Name, nodes.Index)) or \
             (isinstance(quantity, nodes.Index) and not isinstance(quantity.base, nodes.Name)):
-        raise mistake('G603', 'only a loss or metric can stall', quantity.span, reason='this is an expression',
+        raise mistake('G603', f'only a loss or metric can {verb}', quantity.span, reason='this is an expression',
                       help='name one, or its value on test data: `validation/NAME`')
     key = resolver.key(quantity)
     if key not in directions:
@@ -118,8 +153,7 @@ def _stall(statement: nodes.StopStalls, resolver: Resolver, directions: Mapping[
         raise mistake('G603', f'`{key}` is no loss or metric', quantity.span, reason='nothing is reported by this name',
                       **unknown(str(key), quantity.span, {str(k): values.get(k) for k in directions},
                                 'name one, or its value on test data: `validation/NAME`'))
-    patience = resolver.integer(statement.evaluations, 'the patience', least=1)
-    return Stall(f'{prefix}{key}', directions[key], patience)
+    return f'{prefix}{key}', directions[key]
 
 
 def _prefixes(streams: Collection[Stream]) -> set[str]:

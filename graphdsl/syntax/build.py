@@ -219,9 +219,10 @@ class TreeBuilder(Transformer):
     setting = _plain(nodes.Setting)
 
     def every(self, meta, children):
-        action, count, unit = children
-        return nodes.Every(_span(meta), str(action), count, unit.rstrip('s'))
+        action, count, unit, *keep = children
+        return nodes.Every(_span(meta), str(action), count, unit.rstrip('s'), *keep)
 
+    keep_best = _plain(nodes.KeepBest)
     stop_when = _plain(nodes.StopWhen)
     stop_stalls = _plain(nodes.StopStalls)
 

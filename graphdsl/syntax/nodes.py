@@ -449,11 +449,19 @@ class Setting(Node):
 
 @dataclass(frozen=True)
 class Every(Node):
-    """``log every 100 iterations``; ``unit`` is ``epoch`` or ``iteration``."""
+    """``log every 100 iterations``; ``unit`` is ``epoch`` or ``iteration``, and ``keep`` a number of snapshots."""
 
     action: str
     count: Expression
     unit: str
+    keep: Optional[Expression] = None
+
+
+@dataclass(frozen=True)
+class KeepBest(Node):
+    """``keep best validation/kl, validation/accuracy``"""
+
+    quantities: tuple[Expression, ...]
 
 
 @dataclass(frozen=True)
@@ -471,4 +479,4 @@ class StopStalls(Node):
 
 Statement = Union[Param, Import, Data, Dataset, Input, Noise, Model, ModelLike, ModelFollows, Block, Layer, Weight,
                   Frozen, Edge, Value, Loss, Metric, Output, Optimizer, Owns, Minimizes, Hook, SkipNonfinite, Step,
-                  Update, State, Next, Schedule, Train, Setting, Every, StopWhen, StopStalls, For, If]
+                  Update, State, Next, Schedule, Train, Setting, Every, KeepBest, StopWhen, StopStalls, For, If]

@@ -8,7 +8,7 @@ import functools
 from typing import Iterable, Optional
 
 from graphdsl.syntax import nodes
-from graphdsl.syntax.layout import Document, brackets, commas, next_part
+from graphdsl.syntax.layout import Document, brackets, commas, next_part, separated
 
 # How tightly an expression holds together, loosest first.
 _CONDITIONAL, _OR, _AND, _NOT, _COMPARISON, _SUM, _TERM, _SIGN, _POWER, _POSTFIX = range(10)
@@ -404,7 +404,12 @@ def _setting(node: nodes.Setting) -> Document:
 
 @print_node.register
 def _every(node: nodes.Every) -> Document:
-    return node.action, ' every ', *_counted(node.count, node.unit)
+    return node.action, ' every ', *_counted(node.count, node.unit), _clause(' keep ', node.keep)
+
+
+@print_node.register
+def _keep_best(node: nodes.KeepBest) -> Document:
+    return 'keep best ', commas(map(_quantity, node.quantities))
 
 
 @print_node.register
@@ -418,10 +423,15 @@ def _stop_stalls(node: nodes.StopStalls) -> Document:
 
 
 def _quantity(node: nodes.Expression) -> Document:
-    """Returns an expression; the name of a report, such as `validation/kl`, without spaces."""
+    """Returns an expression; the name of a report, such as `validation/digit[2]`, without spaces at its `/`."""
     names = []
     rest = node
-    while isinstance(rest, nodes.Binary) and rest.operator == '/' and isinstance(rest.right, nodes.Name):
-        names.append(rest.right.name)
+    while isinstance(rest, nodes.Binary) and rest.operator == '/' and _is_named(rest.right):
+        names.append(rest.right)
         rest = rest.left
-    return '/'.join([rest.name, *reversed(names)]) if isinstance(rest, nodes.Name) else print_node(node)
+    return tuple(separated(_all([rest, *reversed(names)]), '/')) if isinstance(rest, nodes.Name) else print_node(node)
+
+
+def _is_named(node: nodes.Expression) -> bool:
+    """Says whether an expression is a name, or a member of a family by its name."""
+    return isinstance(node.base if isinstance(node, nodes.Index) else node, nodes.Name)

@@ -10,7 +10,7 @@ BRACES = {
     'data': '`NAME = SOURCE` and `batch SIZE`',
     'optimizer': '`owns`, `minimizes`, `hook` and `skip nonfinite`',
     'step': 'lines `update OPTIMIZER`',
-    'train': '`batch`, `epochs`, `iterations`, `seed`, `evaluate`, `log`, `snapshot` and `stop`',
+    'train': '`batch`, `epochs`, `iterations`, `seed`, `evaluate`, `log`, `snapshot`, `keep` and `stop`',
 }
 
 # How each statement is written, by its first word, within each kind of braces.
@@ -32,7 +32,7 @@ FORMS = {
     'step': {'update': 'update OPTIMIZER'},
     'train': {'batch': 'batch SIZE', 'epochs': 'epochs COUNT', 'iterations': 'iterations COUNT', 'seed': 'seed NUMBER',
               'evaluate': 'evaluate every 1 epoch', 'log': 'log every 100 iterations',
-              'snapshot': 'snapshot every 1 epoch', 'stop': 'stop when CONDITION'},
+              'snapshot': 'snapshot every 1 epoch', 'keep': 'keep best validation/NAME', 'stop': 'stop when CONDITION'},
 }
 # How models and blocks with a body are written.
 BODIES = {'model': 'model NAME(INPUT) -> OUTPUT { ... }',
@@ -51,6 +51,7 @@ _WITH = {
     ('step', 'unroll'): 'step NAME unroll COUNT { ... }', ('step', 'when'): 'step NAME when CONDITION { ... }',
     ('update', 'for'): 'update OPTIMIZER for LOSS', ('update', 'when'): 'update OPTIMIZER when CONDITION',
     ('loss', 'when'): 'loss NAME = EXPRESSION when CONDITION', ('next', 'after'): 'next STATE after STEP = EXPRESSION',
+    ('snapshot', 'keep'): 'snapshot every 1 epoch keep 3',
     ('stop', 'stalls'): 'stop when NAME stalls for 5 evaluations',
 }
 ANYWHERE = {'for': 'for NAME in 0..COUNT { ... }', 'if': 'if CONDITION { ... }'}
@@ -62,7 +63,8 @@ _AFTER = {
     ('param', 'of'): 'a value', ('import', 'from'): 'the name of a module in quotes',
     ('input', 'pad'): 'a number', ('input', 'from'): 'the name of a data block',
     ('noise', 'from'): 'the name of a data block', ('optimizer', 'owns'): 'a model', ('owns', 'owns'): 'a model',
-    ('update', 'for'): 'a loss', ('stop', 'for'): 'a number', ('model', '='): 'a link, block or function',
+    ('update', 'for'): 'a loss', ('snapshot', 'keep'): 'a number', ('keep', 'keep'): '`best`',
+    ('keep', 'best'): 'a loss or metric', ('stop', 'for'): 'a number', ('model', '='): 'a link, block or function',
     ('layer', '='): 'a link', ('block', '='): 'a link, block or function',
     ('next', 'after'): 'a step', ('for', 'in'): 'a range or a list',
 }

@@ -5,6 +5,7 @@ from chainer.training import Trainer, extensions
 
 from graphdsl.options import Run
 from graphdsl.runtime.program import Program
+from graphdsl.training import best
 from graphdsl.training.ending import Regularly
 
 
@@ -17,4 +18,5 @@ def extend(trainer: Trainer, program: Program, run: Run, regularly: Regularly) -
         run: What is asked of the run.
         regularly: Makes triggers that also fire where the run ends.
     """
-    trainer.extend(extensions.snapshot(n_retains=2), trigger=regularly(program.settings.snapshot))
+    trainer.extend(extensions.snapshot(n_retains=program.settings.keep), trigger=regularly(program.settings.snapshot))
+    best.extend(trainer, program, regularly)

@@ -15,6 +15,7 @@ from graphdsl.runtime.program import Program
 from graphdsl.runtime.seeds import SeededOrder, generators_of_its_own
 from graphdsl.training import saving, watching
 from graphdsl.training.ending import BEFORE_EVALUATION, AtEnd, Ending, Regularly
+from graphdsl.training.overrides import length_of, overridden
 
 
 def make_trainer(program: Program, run: Run) -> Trainer:
@@ -26,14 +27,15 @@ def make_trainer(program: Program, run: Run) -> Trainer:
 
     Raises:
         GraphError: If the data cannot be read.
-        RunError: If the file has no data or does not say how long to train, and neither does the caller.
+        RunError: If the file has no data, neither it nor the caller says how long to train, or what is asked of the
+            run cannot be.
     """
-    settings = program.settings
-    length = _length(program, run)
+    length = length_of(program, run)        # before data is read, which may take long
     datasets = program.datasets()
     if not datasets:
         raise RunError('the graph has no data block: make a Trainer of your own with `updater(iterator)`')
-    seed = settings.seed if run.seed is None else run.seed
+    program = overridden(program, run, datasets)
+    settings, seed = program.settings, program.settings.seed
     batch = {name: settings.batches.get(name, settings.batch) for name in datasets}
     iterators = {name: _training_iterator(program, name, entries['train'], batch[name], SeededOrder(seed, name))
                  for name, entries in datasets.items()}
@@ -52,16 +54,6 @@ def make_trainer(program: Program, run: Run) -> Trainer:
     watching.extend(trainer, program, run, regularly)
     saving.extend(trainer, program, run, regularly)
     return trainer
-
-
-def _length(program: Program, run: Run) -> tuple[int, str]:
-    length = run.length or program.settings.length
-    if length is None:
-        raise RunError('the length of the run is not given: write `epochs 20` in `train`, or pass it')
-    if length[1] == 'epoch' and not program.settings.counts_epochs:
-        raise RunError(f'no step draws from {program.streams[0]!r}, and an epoch would never end: '
-                       'give a number of iterations')
-    return length
 
 
 def _extend_by_evaluation(trainer: Trainer, program: Program, datasets: Mapping[str, Mapping[str, Any]],

@@ -262,6 +262,7 @@ def test_the_defaults_of_train():
     for name in ('evaluate', 'log', 'snapshot'):
         period, unit = getattr(default, name)
         assert shown[f'`{name} every {period} {unit}`'].startswith('the same')
+    assert shown[f'`snapshot every 1 epoch keep {default.keep}`'].startswith('the same')
 
 
 def test_the_readme_names_every_example():

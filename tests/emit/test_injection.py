@@ -156,8 +156,8 @@ TAKEN = [
     'reported', 'class', 'def', 'None', 'True', 'lambda', 'async', 'await', 'match', 'yield', 'del', 'nonlocal',
     'type', 'case', 'i', 'x', 'y', 'forward', '_', '_a', 'a_', 'self_', 'F_', 'xp', 'params', 'children', 'add_link',
     'init_scope', 'update', 'namedparams', 'within_init_scope', 'cleargrads', 'weights', 'gradients', 'range', 'len',
-    'sum', 'epoch', 'iteration', 'INPUTS', 'TRAIN', 'stop', 'Linear', 'relu', 'Chain', 'Parameter', 'runtime_',
-    'k' * 10_000,
+    'sum', 'epoch', 'iteration', 'INPUTS', 'REPORTS', 'TRAIN', 'stop', 'Linear', 'relu', 'Chain', 'Parameter',
+    'runtime_', 'k' * 10_000,
 ]
 DUNDERS = ['__class__', '__import__', '__init__', '__name__', '__builtins__', '__call__', '__debug__', '__']
 

@@ -262,10 +262,13 @@ def write_changes(scope: Scope, states: list[str], losses: list[Loss], metrics: 
 def write_settings(scope: Scope, clock_is_read: bool, runs: bool, reports: list[str]) -> None:
     chance = scope.chance
     lines = ['batch 4'] if runs or chance.half() else []
-    lines += chance.some(['seed 3', 'evaluate every 2 iterations', 'snapshot every 2 iterations'])
+    lines += chance.some(['seed 3', 'evaluate every 2 iterations',
+                          f'snapshot every 2 iterations{chance.pick(["", " keep 1"])}'])
     if chance.half():
         lines.append(chance.pick(['log every 1 iteration', 'if 1 > 0 { log every 1 epoch } else { batch nonsense }']))
     lines.append(chance.pick(['iterations 3', 'epochs 1'] if clock_is_read else ['iterations 3']))
     if chance.half():
         lines.append(f'stop when {chance.pick(["iteration > 100", *(f"{name} > 1e6" for name in reports)])}')
+    if reports and chance.seldom():
+        lines.append(f'keep best {chance.pick(reports)}')
     scope.add('train {\n    ' + '\n    '.join(lines) + '\n}')

@@ -15,7 +15,7 @@ KEYWORDS = tuple('''
     param data input noise model block layer weight frozen loss metric output optimizer step state next schedule
     train falling batch from like follows decay every iteration iterations load at partly pad of when owns
     minimizes except hook skip nonfinite on the same repeat accumulate unroll update after epochs seed epoch
-    evaluate log snapshot stop stalls evaluation evaluations'''.split())
+    evaluate log snapshot keep best stop stalls evaluation evaluations'''.split())
 
 
 def node(node_type, *fields, **named):
@@ -122,6 +122,8 @@ train_items = {
     'setting': setting_lines,
     'every': node(nodes.Every, st.sampled_from(('evaluate', 'log', 'snapshot')), expressions,
                   st.sampled_from(('epoch', 'iteration'))),
+    'keep': node(nodes.Every, st.just('snapshot'), expressions, st.sampled_from(('epoch', 'iteration')), expressions),
+    'keep best': node(nodes.KeepBest, several(expressions)),
     'stop when': node(nodes.StopWhen, expressions), 'stalls': node(nodes.StopStalls, expressions, expressions),
 }
 run_kinds = st.just((None, None)) | st.tuples(st.sampled_from(('repeat', 'accumulate', 'unroll')), expressions)

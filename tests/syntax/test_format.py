@@ -104,6 +104,8 @@ def test_expressions_take_their_form(text, result):
     ('train{stop when a/b/c+1 stalls for 2*n evaluation}',
      'train { stop when a / b / c + 1 stalls for 2 * n evaluations }'),
     ('train{snapshot every n epoch}', 'train { snapshot every n epochs }'),
+    ('train{snapshot every 1 epoch  keep n}', 'train { snapshot every 1 epoch keep n }'),
+    ('train{keep best a / b[ 1 ],c,2*a}', 'train { keep best a/b[1], c, 2 * a }'),
     ('optimizer a=SGD()owns m except(m.a),n', 'optimizer a = SGD() owns m except m.a, n'),
     ('optimizer SGD(){owns m except(m.a,m.b)\n}', 'optimizer SGD() {\n    owns m except (m.a, m.b)\n}'),
     ('step s on the same data when a repeat 2{}', 'step s on the same data when a repeat 2 { }'),

@@ -100,7 +100,7 @@ def test_reserved_words_are_no_names(word, text):
 
 @pytest.mark.parametrize('word', [
     'owns', 'minimizes', 'hook', 'skip', 'update', 'epochs', 'iterations', 'seed', 'evaluate', 'log', 'snapshot',
-    'stop',
+    'keep', 'stop',
 ])
 def test_words_of_other_braces_can_start_any_statement(word):
     parse(Source(f'{word} -> f -> y\n{word} = 2\nx, {word} = g(y)'))

@@ -138,6 +138,8 @@ def test_places_are_right(newline):
     ('train { evalute every 1 epoch }', 'train { evaluate every 1 epoch }'),
     ('step s on the same bach { }', 'step s on the same batch { }'),
     ('step s repat 3 { }', 'step s repeat 3 { }'),
+    ('train { snapshot every 1 epoch kep 3 }', 'train { snapshot every 1 epoch keep 3 }'),
+    ('train { kepe best a }', 'train { keep best a }'),
     ('train { stop when a stalls four 3 evaluations }', 'train { stop when a stalls for 3 evaluations }'),
     ('optimizer Adam() owns m minimises a', 'optimizer Adam() owns m minimizes a'),
     ('optimizer Adam() { hooks Clip(0, 1) }', 'optimizer Adam() { hook Clip(0, 1) }'),
@@ -193,6 +195,7 @@ def test_no_terminal_of_the_grammar_is_named():
     'optimizer p = Adam() owns k minimizes n', 'frozen k', 'model l like k',
     'c = n * 2\nstep s when c > 1 { update p }',
     'train { stop when n > 1 }', 'train { stop when validation/n stalls for 2 evaluations }',
+    'train { keep best a, validation/n }',
     'param q = n\noutput o = q',
     'output o[n] = y\noutput p = o[1]', 'metric n',
 ])
