@@ -7,10 +7,8 @@ from collections import deque
 from typing import Any, Iterator, Mapping, Optional
 
 from chainer.training import extension
-from rich.console import Console, Group
+from rich.console import Console
 from rich.live import Live
-from rich.progress_bar import ProgressBar
-from rich.table import Table
 from rich.text import Text
 
 from graphdsl.runtime.arrays import array
@@ -23,6 +21,8 @@ _PAUSE, _SHARE = 0.25, 0.005
 _WINDOW = 40
 #: Lines beside those of the table, and what is shown on a terminal that is lower still.
 _LINES, _LEAST = 7, 3
+#: Columns of a bar, and those beside it.
+_NARROWEST, _WIDEST, _BESIDE = 10, 40, 36
 
 
 def is_possible(out) -> bool:
@@ -94,7 +94,8 @@ class LiveView(extension.Extension):
         self._due = now + max(_PAUSE, (now - start) / _SHARE)
 
     def _show(self) -> None:
-        self._live.update(Group(*self._lines()), refresh=True)
+        lines = Text('\n', no_wrap=True, overflow='crop').join(self._lines())
+        self._live.update(lines, refresh=True)
 
     def _instant(self) -> tuple[float, int, float]:
         """Returns the time, how many examples were drawn, and the share of the run that is done."""
@@ -103,7 +104,7 @@ class LiveView(extension.Extension):
         done = updater.iteration if unit == 'iteration' else updater.epoch_detail
         return time.monotonic(), updater.examples, min(done / end, 1.0)
 
-    def _lines(self) -> Iterator[Any]:
+    def _lines(self) -> Iterator[Text]:
         now, examples, share = self._instant()
         since, before, _ = self._instants[0]
         start, _, first = self._start
@@ -111,25 +112,27 @@ class LiveView(extension.Extension):
         left = (now - start) * (1 - share) / (share - first) if share > first else None
         yield Text(f'{self._name}   {speed:,.0f} examples/s   {_clock(now - start)}'
                    + (f', {_clock(left)} left' if left else ''), style='bold')
-        yield self._bars(share)
+        yield from self._bars(share)
         rows, columns = self._rows()
         if rows:
             most = max(self._live.console.height - _LINES, _LEAST)
             yield Text('')
-            yield _table(dict(list(rows.items())[:most]), columns)
+            yield from _table(dict(list(rows.items())[:most]), columns)
             if len(rows) > most:
                 yield Text(f'and {len(rows) - most} more', style='dim')
 
-    def _bars(self, share: float) -> Table:
+    def _bars(self, share: float) -> Iterator[Text]:
         updater = self._trainer.updater
         end, unit = self._length
-        bars = Table.grid(padding=(0, 1))
+        done, rest = '━─' if self._live.console.encoding.startswith('utf') else '#.'
+        width = min(max(self._live.console.width - _BESIDE, _NARROWEST), _WIDEST)
         epochs = f'epoch {updater.epoch_detail:.1f}' + (f' of {end}' if unit == 'epoch' else '')
         iterations = f'iteration {updater.iteration}' + (f' of {end}' if unit == 'iteration' else '')
         for name, part, where in (('run', share, epochs if unit == 'epoch' else iterations),
                                   ('epoch', updater.epoch_detail % 1, iterations if unit == 'epoch' else epochs)):
-            bars.add_row(name, ProgressBar(1.0, part, width=40), f'{100 * part:3.0f} %', where)
-        return bars
+            filled = int(part * width)
+            yield Text.assemble(f'{name:<6}', (done * filled, 'bar.complete'), (rest * (width - filled), 'bar.back'),
+                                f' {100 * part:3.0f} %  {where}')
 
     def _rows(self) -> tuple[dict[str, dict[str, float]], list[str]]:
         """Returns what is shown of each report, by column, and the columns."""
@@ -149,14 +152,14 @@ class LiveView(extension.Extension):
         return rows, columns[:1] + ['logged'] * bool(log) + columns[1:]
 
 
-def _table(rows: Mapping[str, Mapping[str, float]], columns: list[str]) -> Table:
-    table = Table(box=None, padding=(0, 2, 0, 0), header_style='dim')
-    table.add_column('')
-    for column in columns:
-        table.add_column(column, justify='right', min_width=9)
+def _table(rows: Mapping[str, Mapping[str, float]], columns: list[str]) -> Iterator[Text]:
+    # By hand, as rich's own table takes most of the time of a refresh.
+    first = max(map(len, rows))
+    widths = [max(len(column), 10) for column in columns]
+    yield Text(' ' * first + ''.join(f'  {column:>{width}}' for column, width in zip(columns, widths)), style='dim')
     for name, values in rows.items():
-        table.add_row(Text(name), *(f'{values[column]:.4g}' if column in values else '' for column in columns))
-    return table
+        cells = (f'{values[column]:.4g}' if column in values else '' for column in columns)
+        yield Text(f'{name:<{first}}' + ''.join(f'  {cell:>{width}}' for cell, width in zip(cells, widths)))
 
 
 def _shown(entry: Mapping[str, Any]) -> dict[str, Any]:
