@@ -25,6 +25,8 @@ class Run:
             elsewhere; ``'plain'`` for lines in any case.
         nan_check: Whether losses and gradients that are not finite end the run, before they move a weight.
         report: Whether plots and a report are written, at the end and from time to time.
+        tensorboard: Whether event files for TensorBoard are written.
+        statistics: Whether the log has statistics of the weights and gradients of each model.
     """
 
     out: str = 'result'
@@ -34,6 +36,8 @@ class Run:
     progress: Union[bool, str] = True
     nan_check: bool = True
     report: bool = True
+    tensorboard: bool = False
+    statistics: bool = False
 
 
 _PROGRESS = {'auto': True, 'plain': 'plain', 'none': False}
@@ -41,13 +45,16 @@ _OPTIONS = (
     click.option('--epochs', type=click.IntRange(min=1), help='Train for so many epochs.'),
     click.option('--iterations', type=click.IntRange(min=1), help='Train for so many iterations.'),
     click.option('--out', type=click.Path(file_okay=False), default='result', show_default=True,
-                 help='Folder for the log and snapshots.'),
+                 help='Folder of the results.'),
     click.option('--seed', type=click.IntRange(0, 2 ** 32 - 1), help='Seed of the run, in place of that of `train`.'),
     click.option('--nan-check/--no-nan-check', default=True, show_default=True,
                  help='Whether a loss or gradient that is NaN or infinite ends the run, before it moves a weight.'),
     click.option('--progress', type=click.Choice(list(_PROGRESS)), default='auto', show_default=True,
                  callback=lambda context, parameter, value: _PROGRESS[value],
                  help='How to show the run: in place on a terminal and by lines elsewhere, by lines, or not at all.'),
+    click.option('--tensorboard', is_flag=True, help='Write event files for TensorBoard, in the folder of --out.'),
+    click.option('--statistics', is_flag=True,
+                 help='Log statistics of the weights and gradients of each model.'),
     click.option('--device', default='@numpy', show_default=True, help='Where to train: @numpy, @cupy:0, @intel64.'),
 )
 
@@ -88,6 +95,10 @@ def _checked(device: str) -> str:
     return device
 
 
+class MissingPackage(ImportError):
+    """Raised where something is asked for that needs a package which does not come with graphdsl by itself."""
+
+
 class RunError(ValueError):
     """Raised for a run that a graph cannot do as it is asked to."""
 
@@ -102,6 +113,8 @@ def writing_to(out: str) -> Iterator[None]:
         yield
     except RunError as error:
         raise click.UsageError(str(error)) from None
+    except MissingPackage as error:
+        raise click.ClickException(str(error)) from None
     except BrokenPipeError:
         raise
     except OSError as error:

@@ -16,7 +16,7 @@ from graphdsl.training.names import COUNTS, base_of, evaluation_of, folded, is_s
 from graphdsl.training.triggers import always
 
 #: Seconds between two refreshes at least, and the share of the run's time that they may take.
-_PAUSE, _SHARE = 0.25, 0.005
+_PAUSE, _SHARE = 0.25, 0.003
 #: Speed is that of so many refreshes.
 _WINDOW = 40
 #: Lines beside those of the table, and what is shown on a terminal that is lower still.
@@ -34,7 +34,7 @@ class LiveView(extension.Extension):
     """Shows bars, speed, and the values of losses, metrics and rates.
 
     After an iteration it asks the clock. Values are fetched and shown a few times a second, or as seldom as it takes
-    to spend no more than half a percent of the time on it.
+    to spend no more than 0.3 % of the time on it.
 
     Args:
         name (str): Name of the graph.

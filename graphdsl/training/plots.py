@@ -15,7 +15,7 @@ from graphdsl.training.names import COUNTS, base_of, evaluation_of, family_of, i
 
 #: Points of a curve, and pictures of a figure, at most.
 _POINTS, _PANELS = 500, 24
-_COLUMNS, _WIDTH, _HEIGHT = 3, 4.4, 2.9
+_COLUMNS, _WIDTH, _HEIGHT = 3, 3.3, 2.4
 _COLORS = ('#3465a4', '#d9730d', '#2e8540', '#a4343a', '#75507b', '#8f6b32', '#4b8f8c', '#5c5c5c')
 #: How many times as large as the smallest value the largest has to be for a logarithmic scale.
 _SPREAD = 50
@@ -124,13 +124,13 @@ def draw(panels: Sequence[Panel]) -> tuple[bytes, bytes]:
         if len(panels) > len(shown):
             figure.supxlabel(f'{len(panels) - len(shown)} more are in the log', fontsize=9)
         png, svg = io.BytesIO(), io.BytesIO()
-        figure.savefig(png, format='png', dpi=110)
+        figure.savefig(png, format='png', dpi=150)
         figure.set_layout_engine('none')        # they are laid out
         figure.savefig(svg, format='svg')
     return png.getvalue(), svg.getvalue()
 
 
-_STYLE = {'font.size': 9, 'axes.titlesize': 10, 'axes.spines.top': False, 'axes.spines.right': False,
+_STYLE = {'font.size': 8, 'axes.titlesize': 9, 'axes.spines.top': False, 'axes.spines.right': False,
           'axes.grid': True, 'grid.color': '#dddddd', 'grid.linewidth': 0.6, 'axes.edgecolor': '#888888',
           'svg.fonttype': 'none', 'svg.hashsalt': 'graphdsl', 'font.family': 'sans-serif'}
 
@@ -144,15 +144,16 @@ def _draw(axes, panel: Panel) -> None:
         if curve.is_member:
             axes.plot(x, y, color=color, linewidth=0.7, alpha=0.45, marker=marker, markersize=2)
         else:
-            axes.plot(x, y, color=color, linewidth=1.8, marker=marker, markersize=4, label=curve.label)
+            axes.plot(x, y, color=color, linewidth=1.6, marker=marker, markersize=4, label=curve.label)
     if _spreads(y for curve in panel.curves for _, y in curve.points):
         axes.set_yscale('log')
+    axes.set_xlim(left=0)
     axes.set_title(panel.title, loc='left')
     axes.set_xlabel('iteration')
     axes.ticklabel_format(axis='x', style='plain')
     axes.locator_params(axis='x', nbins=6, integer=True)
     if labels != ['training']:
-        axes.legend(frameon=False, fontsize=8)
+        axes.legend(frameon=False, fontsize=7)
 
 
 def _spreads(values: Iterable[float]) -> bool:

@@ -8,7 +8,7 @@ import time
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
-from typing import Any, Iterator, Mapping, Optional, Sequence
+from typing import Any, Iterable, Mapping, Optional, Sequence
 
 import jinja2
 from chainer.training import extension
@@ -17,7 +17,7 @@ from graphdsl.diagnostics import GraphError, render
 from graphdsl.files import replacing
 from graphdsl.runtime.program import Program
 from graphdsl.training import plots
-from graphdsl.training.names import COUNTS, folded, is_statistic
+from graphdsl.training.names import COUNTS, family_of, folded, is_statistic
 from graphdsl.training.record import Record, WriteRecord
 from graphdsl.training.triggers import always
 
@@ -141,7 +141,7 @@ def page(trainer, program: Program, record: Record, end: End, curves: Mapping[st
         iterations=trainer.updater.iteration, epochs=trainer.updater.epoch_detail,
         took=timedelta(seconds=round(trainer.elapsed_time)), numbers=_numbers(map(folded, log)),
         members=_numbers(log) if any('[' in name for entry in log for name in entry) else [],
-        models=list(_models(program)), optimizers=list(_optimizers(program)),
+        models=_models(program), optimizers=_optimizers(program),
         warnings=[render(warning, program.origin.source) for warning in program.warnings])
 
 
@@ -163,7 +163,14 @@ def _command(arguments: Sequence[str]) -> str:
 
 @dataclass(frozen=True)
 class Number:
-    """A report over a run: its last value, and the smallest and the largest one with their iterations."""
+    """A report over a run.
+
+    Attributes:
+        name: Of the report.
+        last: Its last value.
+        lowest: The smallest one, and its iteration.
+        highest: The largest one, and its iteration.
+    """
 
     name: str
     last: float
@@ -181,22 +188,34 @@ def _numbers(log) -> list[Number]:
             for name, values in sorted(found.items(), key=lambda item: '/' not in item[0])]
 
 
-def _models(program: Program) -> Iterator[tuple[str, int, str]]:
-    """Yields the name of each model, its number of parameters, and whose they are."""
+def _models(program: Program) -> list[tuple[str, ...]]:
+    """Returns the name of each model, its number of parameters, and whose they are."""
     owners = {id(parameter): name for name, optimizer in program.optimizers.items()
               for parameter in optimizer.target.params()}
+    rows = []
     for name, model in program.models.items():
-        parameters = list(model.params())
-        found = dict.fromkeys(owners.get(id(parameter), '') for parameter in parameters)
-        yield name, sum(parameter.size for parameter in parameters), ', '.join(owner or 'none' for owner in found)
+        found = dict.fromkeys(owners.get(id(parameter), 'none') for parameter in model.params())
+        rows.append((name, f'{sum(parameter.size for parameter in model.params()):,}', ', '.join(found)))
+    return _families(rows)
 
 
-def _optimizers(program: Program) -> Iterator[tuple[str, str, str, int]]:
-    """Yields the name of each optimizer, its class, its hyperparameters as they are now, and its updates."""
+def _optimizers(program: Program) -> list[tuple[str, ...]]:
+    """Returns the name of each optimizer, its class, its updates, and its hyperparameters as they are now."""
+    rows = []
     for name, optimizer in program.optimizers.items():
         values = ', '.join(f'{key}={value:g}' if isinstance(value, float) else f'{key}={value}'
                            for key, value in optimizer.hyperparam.get_dict().items())
-        yield name, type(optimizer).__name__, values, optimizer.t
+        rows.append((name, type(optimizer).__name__, f'{optimizer.t:,}', values))
+    return _families(rows)
+
+
+def _families(rows: Iterable[tuple[str, ...]]) -> list[tuple[str, ...]]:
+    """Puts rows together that are alike but for their index."""
+    found: dict[tuple[str, ...], list[tuple[str, ...]]] = {}
+    for row in rows:
+        found.setdefault(tuple(map(family_of, row)), []).append(row)
+    return [(f'{key[0]} ({len(members)})', *key[1:]) if len(members) > 1 else members[0]
+            for key, members in found.items()]
 
 
 def _replace(path: Path, content: bytes) -> None:

@@ -13,6 +13,8 @@ from graphdsl.training import live
 from graphdsl.training.ending import Regularly
 from graphdsl.training.progress import PrintProgress
 from graphdsl.training.record import Record, WriteRecord
+from graphdsl.training.statistics import Statistics
+from graphdsl.training.tensorboard import WriteEvents
 
 
 def extend(trainer: Trainer, program: Program, run: Run, regularly: Regularly) -> None:
@@ -26,7 +28,10 @@ def extend(trainer: Trainer, program: Program, run: Run, regularly: Regularly) -
     """
     record = WriteRecord(Record.of(program, run, regularly.length))
     trainer.extend(record)
-    trainer.extend(extensions.LogReport(trigger=regularly(program.settings.log)))
+    statistics = Statistics(program.models) if run.statistics else None
+    trainer.extend(extensions.LogReport(trigger=regularly(program.settings.log), postprocess=statistics))
+    if run.tensorboard:
+        trainer.extend(WriteEvents())
     if run.progress is True and live.is_possible(sys.stdout):
         trainer.extend(live.LiveView(program.name, regularly.length))
     elif run.progress:
