@@ -16,19 +16,22 @@ class Statistics:
 
     Args:
         models (dict): Models by name.
+        optimizers (dict): Optimizers by name; only what they own has gradients.
 
     It is a `postprocess` of :class:`chainer.training.extensions.LogReport`. Gradients are those that the last update
     used, after hooks such as `WeightDecay`; a model that got none has no statistics of them.
     """
 
-    def __init__(self, models: Mapping[str, chainer.Link]):
+    def __init__(self, models: Mapping[str, chainer.Link], optimizers: Mapping[str, chainer.Optimizer]):
         self._models = models
+        self._owned = {id(parameter) for optimizer in optimizers.values() for parameter in optimizer.target.params()}
 
     def __call__(self, entry: MutableMapping[str, float]) -> None:
         for name, model in self._models.items():
             parameters = [parameter for parameter in model.params() if parameter.array is not None]
             for part, arrays in (('weights', [parameter.array for parameter in parameters]),
-                                 ('gradients', [parameter.grad for parameter in parameters])):
+                                 ('gradients', [parameter.grad for parameter in parameters
+                                                if id(parameter) in self._owned])):
                 values = summary([array for array in arrays if array is not None and array.size])
                 if values is not None:
                     entry.update({f'{name}/{part}/{key}': value for key, value in zip(NAMES, values)})

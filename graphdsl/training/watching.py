@@ -28,7 +28,7 @@ def extend(trainer: Trainer, program: Program, run: Run, regularly: Regularly) -
     """
     record = WriteRecord(Record.of(program, run, regularly.length))
     trainer.extend(record)
-    statistics = Statistics(program.models) if run.statistics else None
+    statistics = Statistics(program.models, program.optimizers) if run.statistics else None
     trainer.extend(extensions.LogReport(trigger=regularly(program.settings.log), postprocess=statistics))
     if run.tensorboard:
         trainer.extend(WriteEvents())
