@@ -16,7 +16,7 @@ from graphdsl.training.names import COUNTS, base_of, evaluation_of, folded, is_s
 from graphdsl.training.triggers import always
 
 #: Seconds between two refreshes at least, and the share of the run's time that they may take.
-_PAUSE, _SHARE = 0.25, 0.003
+_PAUSE, _SHARE = 0.4, 0.003
 #: Speed is that of so many refreshes.
 _WINDOW = 40
 #: Lines beside those of the table, and what is shown on a terminal that is lower still.

@@ -105,7 +105,8 @@ class Terminal:
         return bool(data)
 
     def lines(self):
-        above = [''.join(line[column].data for column in range(self.screen.columns)) for line in self.screen.history.top]
+        columns = range(self.screen.columns)
+        above = [''.join(line[column].data for column in columns) for line in self.screen.history.top]
         return [line.rstrip() for line in [*above, *self.screen.display]]
 
     def text(self):
@@ -156,7 +157,8 @@ def assert_one_view(terminal):
     """The last state stands there once, below all else that was printed, and the cursor is back."""
     text = terminal.text()
     assert not terminal.screen.cursor.hidden
-    for part in (r'^nets   .*examples/s', '^run ', '^epoch ', r'^kl\[\*\] ', r'^accuracy\[\*\] ', r'^net\[\*\]\.alpha '):
+    for part in (r'^nets   .*examples/s', '^run ', '^epoch ', r'^kl\[\*\] ', r'^accuracy\[\*\] ',
+                 r'^net\[\*\]\.alpha '):
         assert len(re.findall(part, text, re.MULTILINE)) == 1, f'{part}:\n{text}'
 
 

@@ -288,8 +288,8 @@ def test_files_of_others_are_left_alone(name, tmp_path):
     (tmp_path / name).write_text('my own')
     result = CliRunner().invoke(main, ['compile', '--run', str(tmp_path / 'a' / 'nets.graph'), '--out', str(tmp_path)])
     assert result.exit_code == 1
-    assert result.output.endswith(f'Error: {tmp_path / name} cannot be written: it is there, and not from a run; take it '
-                                  'away, or choose another --out\n')
+    assert result.output.endswith(f'Error: {tmp_path / name} cannot be written: it is there, and not from a run; '
+                                  'take it away, or choose another --out\n')
     assert (tmp_path / name).read_text() == 'my own' and not list(tmp_path.glob('snapshot*'))
 
 
