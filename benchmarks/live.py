@@ -24,9 +24,9 @@ from overhead import GRAPH as MLP
 from programs import strips
 from programs.program import BATCH
 
-ROUNDS = 15
+ROUNDS = 40
 #: Seconds of a round, some refreshes long.
-ROUND = 1.5
+ROUND = 1.0
 ITERATIONS = 10 ** 6
 
 

@@ -141,7 +141,7 @@ def _between(margins: float) -> float:
 
 _STYLE = {'font.size': 8, 'axes.titlesize': 9, 'axes.spines.top': False, 'axes.spines.right': False,
           'axes.grid': True, 'grid.color': '#dddddd', 'grid.linewidth': 0.6, 'axes.edgecolor': '#888888',
-          'axes.formatter.limits': (-3, 4), 'svg.fonttype': 'none', 'svg.hashsalt': 'graphdsl',
+          'svg.fonttype': 'none', 'svg.hashsalt': 'graphdsl',
           'font.family': 'sans-serif'}
 
 
@@ -157,6 +157,8 @@ def _draw(axes, panel: Panel) -> None:
             axes.plot(x, y, color=color, linewidth=1.6, marker=marker, markersize=4, label=curve.label)
     if _spreads(y for curve in panel.curves for _, y in curve.points):
         axes.set_yscale('log')
+    else:
+        axes.yaxis.set_major_formatter('{x:g}')     # without a factor, which would stand where the title is
     axes.set_xlim(left=0)
     axes.set_title(panel.title, loc='left')
     axes.set_xlabel('iteration')

@@ -17,7 +17,7 @@ from graphdsl.diagnostics import GraphError, render
 from graphdsl.files import replacing
 from graphdsl.runtime.program import Program
 from graphdsl.training import plots
-from graphdsl.training.names import COUNTS, family_of, folded, is_statistic
+from graphdsl.training.names import COUNTS, base_of, evaluation_of, family_of, folded, is_statistic
 from graphdsl.training.record import Record, WriteRecord
 from graphdsl.training.triggers import always
 
@@ -178,14 +178,16 @@ class Number:
     highest: tuple[float, int]
 
 
-def _numbers(log) -> list[Number]:
+def _numbers(log: Iterable[Mapping[str, Any]]) -> list[Number]:
+    """Returns what was reported, evaluations first, each in the order of training."""
     found: dict[str, list[tuple[float, int]]] = {}
     for entry in log:
         for name, value in entry.items():
             if name not in COUNTS and not is_statistic(name):
                 found.setdefault(name, []).append((value, entry['iteration']))
-    return [Number(name, values[-1][0], min(values), max(values))
-            for name, values in sorted(found.items(), key=lambda item: '/' not in item[0])]
+    places = {name: place for place, name in enumerate(found) if not evaluation_of(name)}
+    names = sorted(found, key=lambda name: (not evaluation_of(name), places.get(base_of(name), len(found))))
+    return [Number(name, found[name][-1][0], min(found[name]), max(found[name])) for name in names]
 
 
 def _models(program: Program) -> list[tuple[str, ...]]:
