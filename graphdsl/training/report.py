@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import base64
+import functools
 import shlex
 import sys
 import time
@@ -82,7 +83,17 @@ class WriteReport(extension.Extension):
                 self._trainer = None
 
     def _write(self, end: End) -> None:
-        write_report(self._trainer, self._program, self._record.record, end)
+        write_report(self._trainer, self._program, self._record.record, end, self._picture)
+
+    @functools.cached_property
+    def _picture(self) -> Optional[str]:
+        """The picture of the graph; there is none of a module that runs without its file."""
+        if not hasattr(self._program, 'draw'):
+            return None
+        try:
+            return _data_uri(self._program.draw().svg.encode('utf-8'))
+        except RuntimeError:        # it is too large to be laid out
+            return None
 
 
 def how_it_ended(trainer, program: Program, record: Record, error: Optional[BaseException]) -> End:
@@ -111,7 +122,7 @@ def how_it_ended(trainer, program: Program, record: Record, error: Optional[Base
     return End('stopped', 'Stopped early: the condition of `stop when` came true.')
 
 
-def write_report(trainer, program: Program, record: Record, end: End) -> None:
+def write_report(trainer, program: Program, record: Record, end: End, picture: Optional[str] = None) -> None:
     """Writes the plots and `report.html` into the folder of results.
 
     Args:
@@ -119,6 +130,7 @@ def write_report(trainer, program: Program, record: Record, end: End) -> None:
         program: The graph.
         record: What runs.
         end: How it ended.
+        picture: Of the graph, as a URI.
     """
     out = Path(trainer.out)
     log = trainer.get_extension('LogReport').log
@@ -127,28 +139,23 @@ def write_report(trainer, program: Program, record: Record, end: End) -> None:
         png, svg = plots.draw(panels)
         curves[_TITLES[name]] = _data_uri(svg)
         _replace(out / f'{name}.png', png)
-    _replace(out / 'report.html', page(trainer, program, record, end, curves).encode('utf-8'))
+    _replace(out / 'report.html', page(trainer, program, record, end, picture, curves).encode('utf-8'))
 
 
-def page(trainer, program: Program, record: Record, end: End, curves: Mapping[str, str]) -> str:
+def page(trainer, program: Program, record: Record, end: End, picture: Optional[str],
+         curves: Mapping[str, str]) -> str:
     """Returns the text of the page; all that comes from a file or from outside is escaped by the template."""
     environment = jinja2.Environment(loader=jinja2.PackageLoader('graphdsl.training', ''), autoescape=True,
                                      trim_blocks=True, lstrip_blocks=True, undefined=jinja2.StrictUndefined)
     log = trainer.get_extension('LogReport').log
     return environment.get_template('report.html').render(
-        record=record, end=end, curves=curves, picture=_picture(program), command=_command(record.command),
+        record=record, end=end, curves=curves, picture=picture, command=_command(record.command),
         before=[(_command(run['command']), run['started']) for run in record.before],
         iterations=trainer.updater.iteration, epochs=trainer.updater.epoch_detail,
         took=timedelta(seconds=round(trainer.elapsed_time)), numbers=_numbers(map(folded, log)),
         members=_numbers(log) if any('[' in name for entry in log for name in entry) else [],
         models=_models(program), optimizers=_optimizers(program),
         warnings=[render(warning, program.origin.source) for warning in program.warnings])
-
-
-def _picture(program: Program) -> Optional[str]:
-    """Returns the picture of the graph; a module that runs without its file has none."""
-    draw = getattr(program, 'draw', None)
-    return _data_uri(draw().svg.encode('utf-8')) if draw is not None else None
 
 
 def _data_uri(svg: bytes) -> str:

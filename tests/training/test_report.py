@@ -1,4 +1,5 @@
 """The report of a run, as a parser and a browser of others see it."""
+import base64
 import html.parser
 import json
 import re
@@ -109,7 +110,8 @@ def test_it_stands_alone_and_runs_nothing(report):
 
 @pytest.mark.parametrize('train, text', [
     ('stop when iteration >= 2', 'Stopped early: the condition of `stop when` came true.'),
-    ('stop when accuracy[0] stalls for 1 evaluations', 'Stopped early: accuracy[0] had not improved for 1 evaluations.'),
+    ('stop when accuracy[0] stalls for 2 evaluations',
+     'Stopped early: accuracy[0] had not improved for 2 evaluations.'),
 ])
 def test_an_early_end(train, text, tmp_path):
     loose = GRAPH.replace('rate = 0.01', 'rate = 0.0').replace('epochs 3', f'epochs 30\n    {train}\n')
@@ -166,6 +168,32 @@ def test_a_run_that_logs_nothing(tmp_path):
         trainer.run(show_loop_exception_msg=False)
     page = Page(tmp_path / 'report.html')
     assert 'ZeroDivisionError' in page.text and not [image for image in page.images if 'iterations' in image]
+
+
+def test_the_picture_of_the_graph(tmp_path):
+    """It is an image, which runs nothing; it is drawn once, and may be missing."""
+    svg = '<svg xmlns="http://www.w3.org/2000/svg"><script>1</script></svg>'
+    drawn = []
+
+    def draw():
+        drawn.append(svg)
+        return SimpleNamespace(svg=svg)
+
+    graph = graphdsl.compile(GRAPH)
+    graph.draw = draw
+    trainer = graph.trainer(tmp_path, progress=False, report=True)
+    trainer.run()
+    page = Page(tmp_path / 'report.html')
+    picture, = [reference for reference in page.references if reference.endswith(
+        base64.b64encode(svg.encode()).decode())]
+    assert picture.startswith('data:image/svg+xml;base64,') and 'script' not in page.tags and len(drawn) == 1
+
+
+def test_a_graph_that_is_too_large_for_a_picture(tmp_path):
+    graph = graphdsl.compile(GRAPH)
+    graph.draw = lambda: exec('raise RuntimeError("too many boxes")')
+    graph.trainer(tmp_path, progress=False, report=True).run()
+    assert 'Finished' in Page(tmp_path / 'report.html').text
 
 
 # A browser
