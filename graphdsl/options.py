@@ -22,7 +22,8 @@ class Run:
         length: When to stop, such as ``(20, 'epoch')``.
         seed: Of the order of examples, the noise, the initial weights and dropout.
         device: Where to train, in Chainer's form: ``'@numpy'``, ``'@cupy:0'``; None leaves the models where they are.
-        progress: Whether to show how the run goes on.
+        progress: Whether to show how the run goes on: in place on a terminal, and by a line for each entry of the log
+            elsewhere; ``'plain'`` for lines in any case.
         nan_check: Whether losses and gradients that are not finite end the run, before they move a weight.
         batch: Examples in a minibatch, of data blocks that have no `batch` of their own.
         evaluate: How often to evaluate, such as ``(2, 'epoch')`` or ``(100, 'iteration')``.
@@ -32,13 +33,16 @@ class Run:
         keep_best: Reports, such as ``'validation/kl'``, whose best weights are kept; in place of all of the file.
         stop_when: When to stop early, in place of all that the file says about it:
             ``'validation/kl stalls for 5 evaluations'``, or ``'never'``.
+        report: Whether plots and a report are written, at the end and from time to time.
+        tensorboard: Whether event files for TensorBoard are written.
+        statistics: Whether the log has statistics of the weights and gradients of each model.
     """
 
     out: str = 'result'
     length: Optional[tuple[int, str]] = None
     seed: Optional[int] = None
     device: Optional[str] = None
-    progress: bool = True
+    progress: Union[bool, str] = True
     nan_check: bool = True
     batch: Optional[int] = None
     evaluate: Optional[tuple[int, str]] = None
@@ -47,6 +51,9 @@ class Run:
     keep: Optional[int] = None
     keep_best: Union[str, tuple[str, ...], None] = None
     stop_when: Optional[str] = None
+    report: bool = True
+    tensorboard: bool = False
+    statistics: bool = False
 
 
 class _Interval(click.ParamType):
@@ -61,6 +68,7 @@ class _Interval(click.ParamType):
         return int(match[1]), match[2]
 
 
+_PROGRESS = {'auto': True, 'plain': 'plain', 'none': False}
 # First those that stand for lines of `train`, in the order in which its lines are described.
 _OPTIONS = (
     click.option('--batch', type=click.IntRange(min=1), help='Take so many examples in a minibatch.'),
@@ -75,9 +83,15 @@ _OPTIONS = (
                  help='Keep the weights with which this report, such as validation/NAME, was best. Can be repeated.'),
     click.option('--stop-when', metavar='WHEN', help="'NAME stalls for 5 evaluations', or 'never'."),
     click.option('--out', type=click.Path(file_okay=False), default='result', show_default=True,
-                 help='Folder for the log, snapshots and weights.'),
+                 help='Folder of the results.'),
     click.option('--nan-check/--no-nan-check', default=True, show_default=True,
                  help='Whether a loss or gradient that is NaN or infinite ends the run, before it moves a weight.'),
+    click.option('--progress', type=click.Choice(list(_PROGRESS)), default='auto', show_default=True,
+                 callback=lambda context, parameter, value: _PROGRESS[value],
+                 help='How to show the run: in place on a terminal and by lines elsewhere, by lines, or not at all.'),
+    click.option('--tensorboard', is_flag=True, help='Write event files for TensorBoard, in the folder of --out.'),
+    click.option('--statistics', is_flag=True,
+                 help='Log statistics of the weights and gradients of each model.'),
     click.option('--device', default='@numpy', show_default=True, help='Where to train: @numpy, @cupy:0, @intel64.'),
 )
 
@@ -123,6 +137,10 @@ def checked_device(device: str) -> str:
     return device
 
 
+class MissingPackage(ImportError):
+    """Raised where something is asked for that needs a package which does not come with graphdsl by itself."""
+
+
 class RunError(ValueError):
     """Raised for a run that a graph cannot do as it is asked to."""
 
@@ -137,6 +155,8 @@ def writing_to(out: str) -> Iterator[None]:
         yield
     except RunError as error:
         raise click.UsageError(str(error)) from None
+    except MissingPackage as error:
+        raise click.ClickException(str(error)) from None
     except BrokenPipeError:
         raise
     except OSError as error:

@@ -14,7 +14,6 @@ from graphdsl.runtime.settings import Input, Train
 from graphdsl.runtime.stacked import stacked_linear, stacked_mean_squared_error, stacked_softmax_cross_entropy
 from graphdsl.runtime.stateful import cut
 from graphdsl.runtime.weights import load
-from graphdsl.training.run import main
 
 __all__ = [
     'Clip', 'Gradients', 'Input', 'Noise', 'Owned', 'Program', 'Reports', 'Train', 'arange', 'array', 'copy', 'cut',
@@ -24,3 +23,9 @@ __all__ = [
     'zeros_like']
 
 repair_deconvolution()
+
+
+def main(module):
+    """Trains a generated module that runs as a program; see :func:`graphdsl.training.run.main`."""
+    from graphdsl.training.run import main as train     # it imports this package
+    train(module)
