@@ -4,7 +4,7 @@ from __future__ import annotations
 import contextlib
 import functools
 from dataclasses import dataclass, fields
-from typing import Any, Callable, Iterator, Optional
+from typing import Any, Callable, Iterator, Optional, Union
 
 import click
 
@@ -21,18 +21,22 @@ class Run:
         length: When to stop, such as ``(20, 'epoch')``.
         seed: Of the order of examples, the noise, the initial weights and dropout.
         device: Where to train, in Chainer's form: ``'@numpy'``, ``'@cupy:0'``; None leaves the models where they are.
-        progress: Whether to show how the run goes on.
+        progress: Whether to show how the run goes on: in place on a terminal, and by a line for each entry of the log
+            elsewhere; ``'plain'`` for lines in any case.
         nan_check: Whether losses and gradients that are not finite end the run, before they move a weight.
+        report: Whether plots and a report are written, at the end and from time to time.
     """
 
     out: str = 'result'
     length: Optional[tuple[int, str]] = None
     seed: Optional[int] = None
     device: Optional[str] = None
-    progress: bool = True
+    progress: Union[bool, str] = True
     nan_check: bool = True
+    report: bool = True
 
 
+_PROGRESS = {'auto': True, 'plain': 'plain', 'none': False}
 _OPTIONS = (
     click.option('--epochs', type=click.IntRange(min=1), help='Train for so many epochs.'),
     click.option('--iterations', type=click.IntRange(min=1), help='Train for so many iterations.'),
@@ -41,6 +45,9 @@ _OPTIONS = (
     click.option('--seed', type=click.IntRange(0, 2 ** 32 - 1), help='Seed of the run, in place of that of `train`.'),
     click.option('--nan-check/--no-nan-check', default=True, show_default=True,
                  help='Whether a loss or gradient that is NaN or infinite ends the run, before it moves a weight.'),
+    click.option('--progress', type=click.Choice(list(_PROGRESS)), default='auto', show_default=True,
+                 callback=lambda context, parameter, value: _PROGRESS[value],
+                 help='How to show the run: in place on a terminal and by lines elsewhere, by lines, or not at all.'),
     click.option('--device', default='@numpy', show_default=True, help='Where to train: @numpy, @cupy:0, @intel64.'),
 )
 

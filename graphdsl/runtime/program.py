@@ -221,12 +221,13 @@ class Program:
         """
         return Evaluator(iterator, self, prefix, converter, device, self.settings.seed if seed is None else seed)
 
-    def trainer(self, out: str = 'result', **options):
+    def trainer(self, out: str = 'result', report: bool = False, **options):
         """Makes a Trainer on the file's own data with what its `train` block asks for.
 
         Args:
             out: Folder of the results.
+            report: Whether plots and `report.html` are written, at the end and from time to time.
             options: The other attributes of :class:`graphdsl.options.Run`.
         """
         from graphdsl.training.trainer import make_trainer
-        return make_trainer(self, Run(out, **options))
+        return make_trainer(self, Run(out, report=report, **options))

@@ -86,6 +86,11 @@ class Updater(StandardUpdater):
         size = getattr(self.get_iterator(stream), 'batch_size', None)
         return self._program.settings.batches.get(stream, self._program.settings.batch) if size is None else size
 
+    @property
+    def examples(self) -> int:
+        """How many examples were drawn since this was made, of all streams together."""
+        return sum(minibatches * self._batch_size(stream) for stream, minibatches in self._drawn.items())
+
     def update(self) -> None:
         """Does one iteration and counts it.
 

@@ -1,15 +1,27 @@
 """What was run, and with what: all that it takes to run it again."""
 from __future__ import annotations
 
+import errno
 import json
+import os
+import platform
+import re
 import sys
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, field, fields, replace
+from datetime import datetime, timezone
 from importlib import metadata
-from typing import Any, Mapping
+from pathlib import Path
+from typing import Any, Mapping, Optional
 
+from chainer.training import extension
+
+from graphdsl.files import replacing
 from graphdsl.options import Run
 from graphdsl.runtime.program import Program
+from graphdsl.training.triggers import never
 
+#: Name of the record in the folder of results.
+_NAME = 'run.json'
 _PACKAGES = ('graphdsl', 'chainer', 'numpy', 'scipy', 'lark', 'scikit-learn', 'cupy')
 
 
@@ -27,6 +39,9 @@ class Record:
         seed: Of the run.
         versions: Of Python and packages, by name.
         command: The command line.
+        started: When it began, in UTC.
+        system: What it ran on: the machine's system, the folder that paths are relative to, the device.
+        before: Of each run in the same folder that this one goes on from: its `command`, and when it `started`.
     """
 
     name: str
@@ -38,6 +53,9 @@ class Record:
     seed: int
     versions: Mapping[str, str]
     command: tuple[str, ...]
+    started: str = ''
+    system: Mapping[str, str] = field(default_factory=dict)
+    before: tuple[Mapping[str, Any], ...] = ()
 
     @classmethod
     def of(cls, program: Program, run: Run, length: tuple[int, str]) -> Record:
@@ -46,8 +64,10 @@ class Record:
         options = {field.name: getattr(run, field.name) for field in fields(Run)
                    if getattr(run, field.name) != getattr(default, field.name)}
         seed = program.settings.seed if run.seed is None else run.seed
+        system = {'platform': platform.platform(), 'folder': os.getcwd(), 'device': run.device or '@numpy'}
+        started = datetime.now(timezone.utc).isoformat(' ', 'seconds')
         return cls(program.name, program.text, program.source, program.params, options, length, seed, _versions(),
-                   tuple(sys.argv))
+                   tuple(sys.argv), started, system)
 
     def as_json(self) -> str:
         """Returns it as text."""
@@ -62,9 +82,65 @@ class Record:
         """
         try:
             values = json.loads(text)
-            return cls(**{**values, 'length': tuple(values['length']), 'command': tuple(values['command'])})
+            lists = {name: tuple(values[name]) for name in ('length', 'command', 'before') if name in values}
+            return cls(**{**values, **lists})
         except (KeyError, TypeError) as error:
             raise ValueError(f'no record of a run: {error}') from None
+
+
+class WriteRecord(extension.Extension):
+    """Writes what is about to run into the folder of results: the graph, its module, and `run.json`.
+
+    Args:
+        record: What is about to run.
+    """
+
+    trigger = staticmethod(never)
+
+    def __init__(self, record: Record):
+        self.record = record
+
+    def initialize(self, trainer) -> None:
+        former = _former(Path(trainer.out) / _NAME)
+        if former is not None and trainer.updater.iteration > 0:
+            before = {'command': former.command, 'started': former.started}
+            self.record = replace(self.record, before=(*former.before, before))
+        for name, text in self._texts(self.record).items():
+            _write(Path(trainer.out) / name, text, self._texts(former).get(name) if former is not None else None)
+
+    def _texts(self, record: Record) -> dict[str, str]:
+        """Returns what is written, by the name of the file."""
+        name = re.sub(r'[^\w.-]', '', record.name) or 'graph'
+        texts = {f'{name}.graph': record.graph, f'{name}.py': record.module, _NAME: record.as_json()}
+        return {name: text for name, text in texts.items() if text}
+
+
+def _former(path: Path) -> Optional[Record]:
+    """Returns the record of the run before, if there is one."""
+    try:
+        return Record.of_json(path.read_text(encoding='utf-8'))
+    except (OSError, ValueError):
+        return None
+
+
+def _write(path: Path, text: str, former: Optional[str]) -> None:
+    """Writes a file, but not over one that was not written by a run."""
+    try:
+        there = path.read_bytes().decode('utf-8')
+    except FileNotFoundError:
+        there = None
+    except UnicodeDecodeError:
+        there = ''
+    if there == text:
+        return
+    if there is not None and there != former and path.name != _NAME:
+        raise FileExistsError(errno.EEXIST, 'it is there, and not from a run; take it away, or choose another --out',
+                              str(path))
+    try:
+        with replacing(path) as file:
+            file.write(text.encode('utf-8'))
+    except OSError as error:
+        raise OSError(error.errno, error.strerror, str(path)) from None
 
 
 def _versions() -> dict[str, str]:

@@ -9,6 +9,7 @@ from graphdsl.options import Run
 from graphdsl.runtime.origin import Origin
 from graphdsl.runtime.program import Program
 from graphdsl.runtime.seeds import set_seed
+from graphdsl.training import watching
 from graphdsl.training.progress import final_report
 from graphdsl.training.trainer import make_trainer
 
@@ -24,7 +25,7 @@ def train(make_program: Callable[[], Program], run: Run, default_seed: int) -> N
     set_seed(default_seed if run.seed is None else run.seed)
     program = make_program()
     trainer = make_trainer(program, run)
-    with warnings.catch_warnings():
+    with warnings.catch_warnings(), watching.attended(trainer):
         if run.nan_check:
             # The check says more of what matters, and with its place. Without it these warnings are all there is.
             warnings.filterwarnings('ignore', '.* encountered in ', RuntimeWarning)

@@ -71,7 +71,7 @@ def written(command):
 
 def test_a_run_that_is_fine(folder, run, written):
     status, out, err = run('graphdsl', 'compile', '--run', 'good.graph', '--out', 'o')
-    assert (status, err) == (0, '') and 'The log and the snapshots are in o/.' in out
+    assert (status, err) == (0, '') and 'o/ holds the report' in out
     assert run(*written('good')) == (status, out, err)
 
 

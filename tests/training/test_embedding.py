@@ -512,7 +512,8 @@ def test_the_trainer_of_the_graph(tmp_path):
     assert (trainer.updater.epoch, trainer.updater.iteration) == (2, 8)
     last = trainer.get_extension('LogReport').log[-1]
     assert {'cost', 'small', 'accuracy', 'validation/cost', 'validation/accuracy'} <= set(last)
-    assert {'log', 'snapshot_iter_4', 'snapshot_iter_8'} == {path.name for path in tmp_path.iterdir()}
+    assert {'log', 'graph.graph', 'graph.py', 'run.json', 'snapshot_iter_4', 'snapshot_iter_8'} == {
+        path.name for path in tmp_path.iterdir()}
 
 
 def test_the_trainer_of_the_graph_with_other_settings(tmp_path):

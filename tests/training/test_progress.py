@@ -3,7 +3,8 @@ import io
 from pathlib import Path
 from types import SimpleNamespace
 
-from graphdsl.training.progress import PrintProgress, final_report, folded
+from graphdsl.training.names import folded
+from graphdsl.training.progress import PrintProgress, final_report
 
 
 def printed(*logs):

@@ -89,7 +89,8 @@ def test_a_run_leaves_a_log_and_a_snapshot(graph, tmp_path):
     """Losses and metrics stand in the log under their own names, those of the test data after `validation/`."""
     out = tmp_path / 'out'
     result = run(graph, out, '--iterations', 3)
-    assert {path.name for path in out.iterdir()} == {'log', 'snapshot_iter_3'}
+    assert {path.name for path in out.iterdir()} == {
+        'log', 'losses.png', 'metrics.png', 'report.html', 'run.json', 'snapshot_iter_3', 'strips.graph', 'strips.py'}
     entry, = log(out)
     names = {f'{name}[{i}]' for name in ('digit', 'accuracy') for i in range(2)}
     assert names | {f'validation/{name}' for name in names} <= set(entry)
