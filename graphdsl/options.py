@@ -24,6 +24,8 @@ class Run:
         progress: Whether to show how the run goes on: in place on a terminal, and by a line for each entry of the log
             elsewhere; ``'plain'`` for lines in any case.
         nan_check: Whether losses and gradients that are not finite end the run, before they move a weight.
+        resume: The snapshot to go on from; empty for the newest in ``out``, None to begin.
+        partly: Whether what does not fit of that snapshot begins anew.
         report: Whether plots and a report are written, at the end and from time to time.
     """
 
@@ -33,10 +35,20 @@ class Run:
     device: Optional[str] = None
     progress: Union[bool, str] = True
     nan_check: bool = True
+    resume: Optional[str] = None
+    partly: bool = False
     report: bool = True
 
 
 _PROGRESS = {'auto': True, 'plain': 'plain', 'none': False}
+
+
+def _snapshot(context: click.Context, parameter: click.Parameter, value: Optional[str]) -> Optional[str]:
+    if value is not None and value.endswith('.graph'):
+        raise click.BadParameter(f'{value!r} is no snapshot; the file comes first: `FILE --resume`')
+    return value
+
+
 _OPTIONS = (
     click.option('--epochs', type=click.IntRange(min=1), help='Train for so many epochs.'),
     click.option('--iterations', type=click.IntRange(min=1), help='Train for so many iterations.'),
@@ -48,7 +60,10 @@ _OPTIONS = (
     click.option('--progress', type=click.Choice(list(_PROGRESS)), default='auto', show_default=True,
                  callback=lambda context, parameter, value: _PROGRESS[value],
                  help='How to show the run: in place on a terminal and by lines elsewhere, by lines, or not at all.'),
-    click.option('--device', default='@numpy', show_default=True, help='Where to train: @numpy, @cupy:0, @intel64.'),
+    click.option('--resume', is_flag=False, flag_value='', metavar='[SNAPSHOT]', callback=_snapshot, is_eager=True,
+                 help='Go on from the newest snapshot in the folder, or from this one.'),
+    click.option('--partly', is_flag=True, help='Take of the snapshot what fits, and begin the rest anew.'),
+    click.option('--device', help='Where to train: @numpy (the default), @cupy:0, @intel64.'),
 )
 
 
@@ -57,7 +72,8 @@ def run_options(command: Callable) -> Callable:
     names = {field.name for field in fields(Run)}
 
     @functools.wraps(command)
-    def with_run(*arguments: Any, epochs: Optional[int], iterations: Optional[int], device: str, **given: Any) -> Any:
+    def with_run(*arguments: Any, epochs: Optional[int], iterations: Optional[int], device: Optional[str],
+                 **given: Any) -> Any:
         asked = {name: given.pop(name) for name in names & set(given)}
         run = Run(length=_length(epochs, iterations), device=_checked(device), **asked)
         return command(*arguments, run=run, **given)
@@ -76,10 +92,10 @@ def _length(epochs: Optional[int], iterations: Optional[int]) -> Optional[tuple[
     return (iterations, 'iteration') if iterations is not None else None
 
 
-def _checked(device: str) -> str:
+def _checked(device: Optional[str]) -> Optional[str]:
     """Returns the name of a device, if there is such a device here."""
-    if device == '@numpy':      # which is always there; Chainer need not be imported to tell
-        return device
+    if device is None:
+        return None
     import chainer
     try:
         chainer.get_device(device)

@@ -1,6 +1,9 @@
 """Random generators as a part of snapshots."""
 from __future__ import annotations
 
+import math
+import random
+
 import numpy
 
 
@@ -20,5 +23,12 @@ def serialize_random_state(serializer, state) -> None:
 
 
 def serialize_global(serializer) -> None:
-    """Saves NumPy's global generator, which dropout draws from, or sets it to what was saved."""
+    """Saves NumPy's global generator, which dropout draws from, and Python's, or sets them to what was saved.
+
+    CuPy's cannot be read. It needs no saving, see :func:`graphdsl.runtime.seeds.reseed`.
+    """
     serialize_random_state(serializer, numpy.random)
+    version, words, gauss = random.getstate()
+    words = serializer('python', numpy.asarray(words))
+    gauss = serializer('python_gauss', math.nan if gauss is None else gauss)
+    random.setstate((version, tuple(map(int, words)), None if math.isnan(gauss) else float(gauss)))
