@@ -2,7 +2,6 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import shlex
 import signal
 import sys
@@ -91,7 +90,7 @@ def stoppable(stop: Stop) -> Iterator[Stop]:
 def how_to_go_on(trainer: Trainer) -> str:
     """Returns what to tell after a stop: where the run is saved, and the command that goes on with it."""
     program, *arguments = sys.argv
-    start = ['python', program] if program.endswith('.py') else [os.path.basename(program)]
+    start = ['python', program] if program.endswith('.py') else ['graphdsl']
     words = [*start, *arguments] if any(word.startswith('--resume') for word in arguments) else \
         [*start, *arguments, '--resume']
     iteration = trainer.updater.iteration
