@@ -58,9 +58,10 @@ def damage_of(path: str | os.PathLike) -> Optional[str]:
     try:
         with open(path, 'rb') as stream, zipfile.ZipFile(stream) as archive:
             # An entry of the list that is taken for the comment of the one before, or for one of the same name, has no
-            # checksum that could be wrong.
+            # checksum that could be wrong. A list that zeros took the place of is empty.
+            found = len(set(archive.namelist()))
             stream.seek(_ENTRIES_FROM_END, os.SEEK_END)
-            if int.from_bytes(stream.read(2), 'little') != len(set(archive.namelist())) & 0xffff:
+            if not found or int.from_bytes(stream.read(2), 'little') != found & 0xffff:
                 return 'its list of entries is damaged'
             wrong = archive.testzip()
             return f'the checksum of {wrong.removesuffix(".npy")!r} is wrong' if wrong else None
