@@ -1,7 +1,6 @@
 """Random generators as a part of snapshots."""
 from __future__ import annotations
 
-import math
 import random
 
 import numpy
@@ -30,5 +29,6 @@ def serialize_global(serializer) -> None:
     serialize_random_state(serializer, numpy.random)
     version, words, gauss = random.getstate()
     words = serializer('python', numpy.asarray(words))
-    gauss = serializer('python_gauss', math.nan if gauss is None else gauss)
-    random.setstate((version, tuple(map(int, words)), None if math.isnan(gauss) else float(gauss)))
+    has_gauss = serializer('python_has_gauss', int(gauss is not None))
+    gauss = serializer('python_gauss', gauss or 0.0)
+    random.setstate((version, tuple(map(int, words)), float(gauss) if has_gauss else None))

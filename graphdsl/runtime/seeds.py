@@ -31,7 +31,8 @@ class SeededOrder(ShuffleOrderSampler):
 
 
 def set_seed(seed: int) -> None:
-    """Seeds the global generators, which initial weights and dropout draw from."""
+    """Seeds the global generators: NumPy's and CuPy's, for initial weights and dropout, and Python's."""
+    random.seed(seed)
     numpy.random.seed(seed)
     if cuda.available:
         cuda.cupy.random.seed(seed)

@@ -19,6 +19,8 @@ from graphdsl.runtime.data.errors import DataError, reading
 from graphdsl.runtime.weights import opened
 
 _NAME = re.compile(r'snapshot_iter_(\d+)')
+# Where a zip file without a comment has the number of its entries, in two bytes.
+_ENTRIES_FROM_END = -12
 # What zipfile raises for files that are damaged in one way or another.
 _DAMAGE = (zipfile.BadZipFile, zlib.error, struct.error, EOFError, OSError, ValueError, KeyError, OverflowError,
            NotImplementedError, RuntimeError, DataError)
@@ -55,6 +57,12 @@ def damage_of(path: str | os.PathLike) -> Optional[str]:
     """Reads all of a snapshot; returns what is wrong with it, None if its checksums are right."""
     try:
         with open(path, 'rb') as stream, zipfile.ZipFile(stream) as archive:
+            # An entry of the list that is taken for the comment of the one before, or for one of the same name, has no
+            # checksum that could be wrong. A list that zeros took the place of is empty.
+            found = len(set(archive.namelist()))
+            stream.seek(_ENTRIES_FROM_END, os.SEEK_END)
+            if not found or int.from_bytes(stream.read(2), 'little') != found & 0xffff:
+                return 'its list of entries is damaged'
             wrong = archive.testzip()
             return f'the checksum of {wrong.removesuffix(".npy")!r} is wrong' if wrong else None
     except _DAMAGE as error:
