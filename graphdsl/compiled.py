@@ -47,6 +47,7 @@ class CompiledGraph(Program):
         super().__init__(self._module, origin, compilation.limits)
         self.text = compilation.source.text
         self.params = dict(compilation.graph.params)
+        self.given = {name: self.params[name] for name in compilation.given}
         self.losses = tuple(str(loss.key) for loss in compilation.graph.losses)
         self.warnings = compilation.warnings + self.warnings
 

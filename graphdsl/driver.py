@@ -25,6 +25,7 @@ class Compilation:
         imported: What the file imports, by name.
         warnings: What is odd and not wrong.
         limits: What the file may come to.
+        given: Names of the params that the caller set.
     """
 
     source: Source
@@ -35,6 +36,7 @@ class Compilation:
     imported: Mapping[str, Any]
     warnings: tuple[Diagnostic, ...]
     limits: Limits = Limits()
+    given: tuple[str, ...] = ()
 
 
 def translate(source: Source, params: Mapping[str, Any] = (), bind: Mapping[str, Any] = (),
@@ -82,7 +84,8 @@ def _translate(source: Source, params: Mapping[str, Any], bind: Mapping[str, Any
     _check_steps(first_plan, source, limits)
     update_plan = optimized(first_plan, frozenset(no_passes))
     module = emit(update_plan, source, bind, folder)
-    return Compilation(source, parsed.tree, graph, update_plan, module, imported, diagnostics, limits)
+    return Compilation(source, parsed.tree, graph, update_plan, module, imported, diagnostics, limits,
+                       tuple(params))
 
 
 def _check_steps(plan: Any, source: Source, limits: Limits) -> None:

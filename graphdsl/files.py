@@ -22,7 +22,8 @@ def replacing(path: Union[str, os.PathLike]) -> Iterator[BinaryIO]:
         with open(target, 'wb') as file:
             yield file
         return
-    with tempfile.NamedTemporaryFile('wb', dir=target.parent, prefix='.', suffix='.part', delete=False) as file:
+    with tempfile.NamedTemporaryFile('wb', dir=target.parent, prefix=f'.{target.name}.', suffix='.part',
+                                     delete=False) as file:
         temporary = Path(file.name)
         try:
             yield file
@@ -30,9 +31,20 @@ def replacing(path: Union[str, os.PathLike]) -> Iterator[BinaryIO]:
             os.fsync(file.fileno())
             temporary.chmod(target.stat().st_mode & 0o777 if target.exists() else 0o666 & ~_umask())
             temporary.replace(target)
+            _sync(target.parent)
         except BaseException:
             temporary.unlink()
             raise
+
+
+def _sync(folder: Path) -> None:
+    """Makes sure that a new name in a folder is on the disk, where the system can."""
+    if os.name == 'posix':
+        number = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(number)
+        finally:
+            os.close(number)
 
 
 def _umask() -> int:

@@ -33,6 +33,8 @@ class Run:
         keep_best: Reports, such as ``'validation/kl'``, whose best weights are kept; in place of all of the file.
         stop_when: When to stop early, in place of all that the file says about it:
             ``'validation/kl stalls for 5 evaluations'``, or ``'never'``.
+        resume: The snapshot to go on from; empty for the newest in ``out``, None to begin.
+        partly: Whether what does not fit of that snapshot begins anew.
         report: Whether plots and a report are written, at the end and from time to time.
         tensorboard: Whether event files for TensorBoard are written.
         statistics: Whether the log has statistics of the weights and gradients of each model.
@@ -51,6 +53,8 @@ class Run:
     keep: Optional[int] = None
     keep_best: Union[str, tuple[str, ...], None] = None
     stop_when: Optional[str] = None
+    resume: Optional[str] = None
+    partly: bool = False
     report: bool = True
     tensorboard: bool = False
     statistics: bool = False
@@ -69,6 +73,14 @@ class _Interval(click.ParamType):
 
 
 _PROGRESS = {'auto': True, 'plain': 'plain', 'none': False}
+
+
+def _snapshot(context: click.Context, parameter: click.Parameter, value: Optional[str]) -> Optional[str]:
+    if value is not None and value.endswith('.graph'):
+        raise click.BadParameter(f'{value!r} is no snapshot; the file comes first: `FILE --resume`')
+    return value
+
+
 # First those that stand for lines of `train`, in the order in which its lines are described.
 _OPTIONS = (
     click.option('--batch', type=click.IntRange(min=1), help='Take so many examples in a minibatch.'),
@@ -92,7 +104,10 @@ _OPTIONS = (
     click.option('--tensorboard', is_flag=True, help='Write event files for TensorBoard, in the folder of --out.'),
     click.option('--statistics', is_flag=True,
                  help='Log statistics of the weights and gradients of each model.'),
-    click.option('--device', default='@numpy', show_default=True, help='Where to train: @numpy, @cupy:0, @intel64.'),
+    click.option('--resume', is_flag=False, flag_value='', metavar='[SNAPSHOT]', callback=_snapshot, is_eager=True,
+                 help='Go on from the newest snapshot in the folder, or from this one.'),
+    click.option('--partly', is_flag=True, help='Take of the snapshot what fits, and begin the rest anew.'),
+    click.option('--device', help='Where to train: @numpy (the default), @cupy:0, @intel64.'),
 )
 
 
@@ -104,7 +119,7 @@ def run_options(command: Callable) -> Callable:
     names = {field.name for field in fields(Run)}
 
     @functools.wraps(command)
-    def with_run(*arguments: Any, epochs: Optional[int], iterations: Optional[int], device: str,
+    def with_run(*arguments: Any, epochs: Optional[int], iterations: Optional[int], device: Optional[str],
                  keep_best: tuple[str, ...], **given: Any) -> Any:
         asked = {name: given.pop(name) for name in names & set(given)}
         run = Run(length=_length(epochs, iterations), device=checked_device(device), keep_best=keep_best or None,
@@ -125,10 +140,10 @@ def _length(epochs: Optional[int], iterations: Optional[int]) -> Optional[tuple[
     return (iterations, 'iteration') if iterations is not None else None
 
 
-def checked_device(device: str) -> str:
+def checked_device(device: Optional[str]) -> Optional[str]:
     """Returns the name of a device, if there is such a device here."""
-    if device == '@numpy':      # which is always there; Chainer need not be imported to tell
-        return device
+    if device is None:
+        return None
     import chainer
     try:
         chainer.get_device(device)

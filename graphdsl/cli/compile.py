@@ -3,7 +3,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Optional
+from typing import TYPE_CHECKING, Optional
 
 import click
 
@@ -15,6 +15,9 @@ from graphdsl.driver import Compilation, phase, read, translate
 from graphdsl.guard import guarded
 from graphdsl.limits import Limits, with_room
 from graphdsl.options import Run, run_options, writing_to
+
+if TYPE_CHECKING:
+    from graphdsl.training.resuming import Former       # which imports Chainer
 
 
 @click.command('compile')
@@ -44,13 +47,17 @@ def compile_command(file: str, params: dict[str, str], allow_imports: tuple[str,
         else:
             write(Path(target), text)
         return
+    from graphdsl.training.resuming import former
+    begun = former(run)
+    if begun is not None:
+        params, run = {**begun.given, **params}, begun.completed(run)
     with guarded(limits, source):
         compilation = translate(source, params, {}, folder, allow_imports, no_passes, limits)
     show(compilation.warnings, source)
-    _train(compilation, run)
+    _train(compilation, run, begun)
 
 
-def _train(compilation: Compilation, run: Run) -> None:
+def _train(compilation: Compilation, run: Run, begun: Optional[Former]) -> None:
     from graphdsl.compiled import CompiledGraph
     from graphdsl.training.run import train
 
@@ -69,4 +76,4 @@ def _train(compilation: Compilation, run: Run) -> None:
         return program
 
     with writing_to(run.out):
-        train(compiled, run, graph.train.seed)
+        train(compiled, run, graph.train.seed, begun)

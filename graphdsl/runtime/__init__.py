@@ -1,4 +1,8 @@
 """What generated modules need and Chainer lacks."""
+from __future__ import annotations
+
+from typing import Any, Mapping
+
 from graphdsl.runtime.arrays import array, detach, scalar
 from graphdsl.runtime.follow import copy, follow
 from graphdsl.runtime.functions import arange, gradient, one_hot, ones_like, point, reverse_gradient, zeros_like
@@ -21,6 +25,14 @@ __all__ = [
     'parameters', 'point', 'quiet', 'quiet_unless', 'reverse_gradient', 'scalar', 'stacked_linear',
     'stacked_mean_squared_error', 'stacked_softmax_cross_entropy', 'unshare', 'update_if_finite', 'weight',
     'zeros_like']
+
+
+
+def main(module: Mapping[str, Any]) -> None:
+    """Trains a generated module that runs as a program; see :func:`graphdsl.training.run.main`."""
+    from graphdsl.training import run   # which needs this package
+    run.main(module)
+
 
 repair_deconvolution()
 

@@ -50,6 +50,7 @@ class Program:
         source (str): Text of the generated module.
         text (str): Text of the graph file; empty for a module that runs without it.
         params (dict): Values of its params by name; likewise.
+        given (dict): Of those, what was set by the caller.
 
     Raises:
         GraphError: If an iteration on two examples of zeros goes wrong; see :mod:`graphdsl.runtime.trial`.
@@ -62,6 +63,7 @@ class Program:
         self.source = ''.join(linecache.getlines(origin.filename))
         self.text = ''
         self.params: dict[str, Any] = {}
+        self.given: dict[str, Any] = {}
         self.inputs = module['INPUTS']
         self.losses = tuple(module['LOSSES'])
         self.reported = module.get('REPORTS', {})
@@ -227,7 +229,9 @@ class Program:
             if isinstance(serializer, chainer.Serializer):
                 serializer(name, self.numbers[name])
             else:
-                self.numbers[name] = serializer(name, None).item()
+                saved = serializer(name, None)
+                if saved is not None:       # a snapshot may be loaded partly
+                    self.numbers[name] = saved.item()
 
     def datasets(self) -> dict[str, dict[str, Any]]:
         """Makes the datasets that the file names: by stream, and then by entry.

@@ -1,6 +1,8 @@
 """Random generators as a part of snapshots."""
 from __future__ import annotations
 
+import random
+
 import numpy
 
 
@@ -20,5 +22,13 @@ def serialize_random_state(serializer, state) -> None:
 
 
 def serialize_global(serializer) -> None:
-    """Saves NumPy's global generator, which dropout draws from, or sets it to what was saved."""
+    """Saves NumPy's global generator, which dropout draws from, and Python's, or sets them to what was saved.
+
+    CuPy's cannot be read. It needs no saving, see :func:`graphdsl.runtime.seeds.reseed`.
+    """
     serialize_random_state(serializer, numpy.random)
+    version, words, gauss = random.getstate()
+    words = serializer('python', numpy.asarray(words))
+    has_gauss = serializer('python_has_gauss', int(gauss is not None))
+    gauss = serializer('python_gauss', gauss or 0.0)
+    random.setstate((version, tuple(map(int, words)), float(gauss) if has_gauss else None))

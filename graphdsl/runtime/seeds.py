@@ -6,6 +6,7 @@ import random
 import zlib
 from typing import Iterator
 
+import chainer
 import numpy
 from chainer.backends import cuda
 from chainer.iterators import ShuffleOrderSampler
@@ -30,10 +31,22 @@ class SeededOrder(ShuffleOrderSampler):
 
 
 def set_seed(seed: int) -> None:
-    """Seeds the global generators, which initial weights and dropout draw from."""
+    """Seeds the global generators: NumPy's and CuPy's, for initial weights and dropout, and Python's."""
+    random.seed(seed)
     numpy.random.seed(seed)
     if cuda.available:
         cuda.cupy.random.seed(seed)
+
+
+def reseed(device: chainer.backend.Device, seed: int, iteration: int) -> None:
+    """Seeds the generator of a GPU for an iteration.
+
+    The state of CuPy's generator cannot be saved. Where it follows from the iteration, a resumed run draws what it
+    would have drawn.
+    """
+    if isinstance(device, chainer.backend.GpuDevice):
+        with chainer.using_device(device):
+            device.xp.random.seed(zlib.crc32(f'{seed}/{iteration}'.encode()))
 
 
 @contextlib.contextmanager

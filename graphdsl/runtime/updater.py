@@ -14,7 +14,7 @@ from graphdsl.runtime.draws import Draws
 from graphdsl.runtime.finite import FiniteCheck, NonFinite, unchecked
 from graphdsl.runtime.nonfinite import explain_non_finite
 from graphdsl.runtime.random_state import serialize_global, serialize_random_state
-from graphdsl.runtime.seeds import SeededOrder
+from graphdsl.runtime.seeds import SeededOrder, reseed
 
 
 class Updater(StandardUpdater):
@@ -54,6 +54,7 @@ class Updater(StandardUpdater):
                 model.to_device(self.device)
         self._program = program
         self._length = length
+        self._seed = seed
         self._drawn = dict.fromkeys(self._streams, 0)
         self._inputs = {name: [i for i in program.inputs if i.stream == name] for name in self._streams}
         self._draws = Draws(self._minibatch, self._batch_size, program.noises, seed, self.input_device, program.pools)
@@ -98,6 +99,7 @@ class Updater(StandardUpdater):
             GraphError: Where something goes wrong in a line that comes from the graph file, at its place.
         """
         self._draws.begin()
+        reseed(self.device, self._seed, self.iteration)
         numbers = self._program.numbers
         numbers['iteration'] = self.iteration
         numbers['epoch'] = epoch = self.epoch

@@ -6,6 +6,7 @@ from typing import Any, Callable, Mapping, Optional
 from chainer.training import extension, triggers
 
 from graphdsl.runtime.arrays import array
+from graphdsl.training.stopping import Stop
 
 #: Before the evaluation of an iteration.
 BEFORE_EVALUATION = extension.PRIORITY_WRITER + 1
@@ -96,19 +97,27 @@ class Stall:
 
 
 class AtEnd(triggers.IntervalTrigger):
-    """The stop trigger of a run: its length, or an early ending.
+    """The stop trigger of a run: its length, an early ending, or a stop that was asked for and saved.
 
     Args:
         length (tuple): Such as ``(20, 'epoch')``.
         ending: Tells whether the run ends early.
+        stop: Knows whether the run is to stop.
     """
 
-    def __init__(self, length: tuple[int, str], ending: Ending):
+    def __init__(self, length: tuple[int, str], ending: Ending, stop: Stop):
         super().__init__(*length)
         self._ending = ending
+        self._stop = stop
 
     def __call__(self, trainer) -> bool:
-        return super().__call__(trainer) or self._ending.has_come
+        return self.is_done(trainer) or self._stop.is_saved
+
+    def is_done(self, trainer) -> bool:
+        """Says whether the run has come to its end. An interval would fire where it is passed, and not after that."""
+        end, unit = self.get_training_length()
+        done = trainer.updater.iteration if unit == 'iteration' else trainer.updater.epoch
+        return self._ending.has_come or done >= end
 
 
 class IntervalAndEnd(triggers.IntervalTrigger):

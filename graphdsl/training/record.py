@@ -13,11 +13,13 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any, Mapping, Optional
 
+import chainer
 from chainer.training import extension
 
 from graphdsl.files import replacing
 from graphdsl.options import Run
 from graphdsl.runtime.program import Program
+from graphdsl.training.folder import prepare
 from graphdsl.training.triggers import never
 
 #: Name of the record in the folder of results.
@@ -42,6 +44,9 @@ class Record:
         started: When it began, in UTC.
         system: What it ran on: the machine's system, the folder that paths are relative to, the device.
         before: Of each run in the same folder that this one goes on from: its `command`, and when it `started`.
+        given: Values of the params that were set, in place of their defaults.
+        optimizers: Of each optimizer, by name, its class and what it owns: how the parameters are called in it, and
+            in the models.
     """
 
     name: str
@@ -56,6 +61,8 @@ class Record:
     started: str = ''
     system: Mapping[str, str] = field(default_factory=dict)
     before: tuple[Mapping[str, Any], ...] = ()
+    given: Mapping[str, Any] = field(default_factory=dict)
+    optimizers: Mapping[str, Any] = field(default_factory=dict)
 
     @classmethod
     def of(cls, program: Program, run: Run, length: tuple[int, str]) -> Record:
@@ -67,7 +74,7 @@ class Record:
         system = {'platform': platform.platform(), 'folder': os.getcwd(), 'device': run.device or '@numpy'}
         started = datetime.now(timezone.utc).isoformat(' ', 'seconds')
         return cls(program.name, program.text, program.source, program.params, options, length, seed, _versions(),
-                   tuple(sys.argv), started, system)
+                   tuple(sys.argv), started, system, given=program.given, optimizers=optimizers_of(program))
 
     def as_json(self) -> str:
         """Returns it as text."""
@@ -88,25 +95,45 @@ class Record:
             raise ValueError(f'no record of a run: {error}') from None
 
 
+def optimizers_of(program: Program) -> dict[str, Any]:
+    names = {id(parameter): model + name for model, link in program.models.items()
+             for name, parameter in link.namedparams()}
+    return {name: [type(optimizer).__name__, [[within, names[id(parameter)]]
+                                              for within, parameter in optimizer.target.namedparams()]]
+            for name, optimizer in program.optimizers.items()}
+
+
 class WriteRecord(extension.Extension):
     """Writes what is about to run into the folder of results: the graph, its module, and `run.json`.
+
+    It is a part of snapshots, for :mod:`graphdsl.training.resuming`.
 
     Args:
         record: What is about to run.
     """
 
     trigger = staticmethod(never)
+    priority = extension.PRIORITY_WRITER + 1000     # the others find the folder ready
 
     def __init__(self, record: Record):
         self.record = record
 
     def initialize(self, trainer) -> None:
         former = _former(Path(trainer.out) / _NAME)
+        aside = prepare(trainer.out, trainer.updater.iteration)
+        if aside is not None and former is not None:
+            for name, text in self._texts(former).items():
+                _write(aside / name, text, None)
         if former is not None and trainer.updater.iteration > 0:
             before = {'command': former.command, 'started': former.started}
             self.record = replace(self.record, before=(*former.before, before))
         for name, text in self._texts(self.record).items():
             _write(Path(trainer.out) / name, text, self._texts(former).get(name) if former is not None else None)
+
+    def serialize(self, serializer) -> None:
+        """Saves the record. A run that goes on has one of its own."""
+        if isinstance(serializer, chainer.Serializer):
+            serializer('json', self.record.as_json())
 
     def _texts(self, record: Record) -> dict[str, str]:
         """Returns what is written, by the name of the file."""

@@ -5,11 +5,12 @@ from chainer.training import Trainer, extensions
 
 from graphdsl.options import Run
 from graphdsl.runtime.program import Program
-from graphdsl.training import best
+from graphdsl.training import best, snapshots
 from graphdsl.training.ending import Regularly
+from graphdsl.training.stopping import SavingTrigger, Stop
 
 
-def extend(trainer: Trainer, program: Program, run: Run, regularly: Regularly) -> None:
+def extend(trainer: Trainer, program: Program, run: Run, regularly: Regularly, stop: Stop) -> None:
     """Adds the extensions that save.
 
     Args:
@@ -17,6 +18,9 @@ def extend(trainer: Trainer, program: Program, run: Run, regularly: Regularly) -
         program: The graph.
         run: What is asked of the run.
         regularly: Makes triggers that also fire where the run ends.
+        stop: Knows whether the run is to stop, and so is saved.
     """
-    trainer.extend(extensions.snapshot(n_retains=program.settings.keep), trigger=regularly(program.settings.snapshot))
     best.extend(trainer, program, regularly)
+    trainer.extend(stop)
+    trainer.extend(extensions.snapshot(writer=snapshots.Writer(), n_retains=program.settings.keep),
+                   trigger=SavingTrigger(regularly(program.settings.snapshot), stop))

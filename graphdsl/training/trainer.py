@@ -16,6 +16,7 @@ from graphdsl.runtime.seeds import SeededOrder, generators_of_its_own
 from graphdsl.training import saving, watching
 from graphdsl.training.ending import BEFORE_EVALUATION, AtEnd, Ending, Regularly
 from graphdsl.training.overrides import length_of, overridden
+from graphdsl.training.stopping import Stop
 
 
 def make_trainer(program: Program, run: Run) -> Trainer:
@@ -45,14 +46,15 @@ def make_trainer(program: Program, run: Run) -> Trainer:
         raise GraphError(in_order(problems), program.origin.source)
     updater = program.updater(iterators, device=run.device, seed=seed, length=length, nan_check=run.nan_check)
     ending = Ending(program.stop, program.numbers, settings.stall, settings.evaluate)
-    trainer = Trainer(updater, AtEnd(length, ending), run.out)
+    stop = Stop()
+    trainer = Trainer(updater, AtEnd(length, ending, stop), run.out)
     regularly = Regularly(length, ending)
     _extend_by_evaluation(trainer, program, datasets, batch, seed, regularly)
     trainer.extend(lambda trainer: ending.check_condition(trainer), name='condition', trigger=(1, 'iteration'),
                    priority=BEFORE_EVALUATION)
     trainer.extend(ending, name='ending', trigger=(1, 'iteration'))
     watching.extend(trainer, program, run, regularly)
-    saving.extend(trainer, program, run, regularly)
+    saving.extend(trainer, program, run, regularly, stop)
     return trainer
 
 
