@@ -15,6 +15,7 @@ from graphdsl.cli.explain import explain_command
 from graphdsl.cli.fmt import fmt_command
 from graphdsl.cli.plan import plan_command
 from graphdsl.cli.showing import show_error
+from graphdsl.cli.tune import tune_command
 from graphdsl.ends import exit_status, traceback_option
 
 
@@ -36,5 +37,5 @@ def main() -> None:
     """Compiles networks of several models, with their losses and optimizers, into Chainer programs."""
 
 
-for command in (compile_command, check_command, plan_command, fmt_command, explain_command):
+for command in (compile_command, check_command, plan_command, fmt_command, explain_command, tune_command):
     main.add_command(command)
