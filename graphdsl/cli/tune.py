@@ -4,25 +4,27 @@ from __future__ import annotations
 import contextlib
 import os
 import shlex
-from dataclasses import fields, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import Any, Iterable, Iterator, Mapping, Optional
+from typing import TYPE_CHECKING, Iterable, Iterator, Optional
 
 import click
-from click.core import ParameterSource
 
 from graphdsl.cli.arguments import allow_option, file_argument, limit_option, pass_option, set_option
 from graphdsl.cli.compile import compile_command, refuse_untrainable
 from graphdsl.cli.showing import format_option, show
-from graphdsl.driver import Compilation, read, translate
-from graphdsl.guard import guarded
-from graphdsl.limits import Limits, with_room
-from graphdsl.options import Run, RunError, run_options, writing_to
+from graphdsl.driver import read
+from graphdsl.limits import Limits
+from graphdsl.options import Run, run_options, writing_to
+
+if TYPE_CHECKING:       # they import Chainer and Optuna
+    from graphdsl.tuning.study import Study
+    from graphdsl.tuning.tune import Ended
 
 _ARGUMENTS = 'graphdsl.arguments'
 
 
-class _Tune(click.Command):
+class _Command(click.Command):
     """Keeps its arguments, to say in the end how to train with the best params."""
 
     def parse_args(self, context: click.Context, arguments: list[str]) -> list[str]:
@@ -43,7 +45,7 @@ def _spaces(context: click.Context, parameter: click.Parameter, values: Iterable
     return found
 
 
-@click.command('tune', cls=_Tune)
+@click.command('tune', cls=_Command)
 @file_argument
 @click.option('--param', 'written', metavar='NAME=RANGE', multiple=True, required=True, callback=_spaces,
               help='What to try: alpha=1e-4..1e-2:log, width=16..256:step=16, kind=relu,tanh; the name alone for all '
@@ -74,65 +76,41 @@ def tune_command(context: click.Context, file: str, written: dict[str, Optional[
     if (minimize is None) == (maximize is None):
         raise click.UsageError('a study has one aim: give --minimize or --maximize')
     try:
-        import optuna
+        import optuna       # noqa: F401 (asked for)
     except ImportError:
         raise click.ClickException("tuning needs Optuna: pip install 'graphdsl[tune]'") from None
-    from graphdsl.compiled import CompiledGraph
-    from graphdsl.tuning import table
+    from graphdsl.tuning import tune
     from graphdsl.tuning.goal import Goal
-    from graphdsl.tuning.space import read_space
-    from graphdsl.tuning.study import open_study
-    from graphdsl.tuning.tune import run_trials
 
     goal = Goal(minimize or maximize or '', minimize is not None)
-    folder = os.path.dirname(os.path.abspath(file))
-    source = read(file, limits)
-
-    def translated(values: Mapping[str, Any]) -> Compilation:
-        with guarded(limits, source):
-            return translate(source, {**params, **values}, {}, folder, allow_imports, no_passes, limits)
-
-    def compiled(values: Mapping[str, Any]) -> CompiledGraph:
-        compilation = translated(values)
-        with guarded(limits, source, is_timed=False):
-            return with_room(limits, CompiledGraph, compilation)
-
-    compilation = translated({})
-    show(compilation.warnings, source)
+    tuned = tune.File(read(file, limits), os.path.dirname(os.path.abspath(file)), params, {}, allow_imports, no_passes,
+                      limits)
+    compilation = tuned.translate({})
+    show(compilation.warnings, tuned.source)
     refuse_untrainable(compilation, run)
     with writing_to(run.out), _storage_errors(), _going_on(context):
-        goal.check(compilation.graph)
-        space = read_space(written, source, compilation.tree, params, limits)
-        study = open_study(storage, name or Path(file).stem, Path(run.out), goal,
-                           {key: one.distribution() for key, one in space.items()}, {**params, **_asked(run)},
-                           _seed(compilation, run), prune)
-        total = len(study.trials())
-        if total:
-            click.echo(f'{total} trial{"s" if total > 1 else ""} of this study ended before')
-        last = None
-        for ended in run_trials(study, trials, compiled, replace(run, progress=False), compilation.graph.train.seed):
-            click.echo(table.line(study, ended.trial))
-            last = ended.error or last
-        best = study.best()
-        if best is None:
-            if last is not None:
-                raise last
-            raise click.ClickException('no trial has come to an end')
-        click.echo(f'\nThe best of {len(study.trials())} trials is trial {best.number}, with {goal.report} = '
-                   f'{best.value:.5g}:\n  {_command(context, file, table.shown(best.params))}\n'
-                   f'{study.out}/trials.csv lists all.')
+        options = sorted(map(' '.join, _given(context)))
+        study = tune.begin(tuned, written, goal, run, options, name or Path(file).stem, prune, storage)
+        _tune(context, file, study, tune.run_trials(study, trials, tuned, replace(run, progress=False)))
 
 
-def _seed(compilation: Compilation, run: Run) -> int:
-    return compilation.graph.train.seed if run.seed is None else run.seed
+def _tune(context: click.Context, file: str, study: Study, trials: Iterator[Ended]) -> None:
+    """Shows trials as they end, and what came of them."""
+    from graphdsl.tuning import table
 
-
-def _asked(run: Run) -> dict[str, Any]:
-    """Returns what is asked of the runs and changes what comes of them."""
-    default = Run()
-    return {field.name: getattr(run, field.name) for field in fields(Run)
-            if field.name not in ('out', 'progress', 'device') and getattr(run, field.name) !=
-            getattr(default, field.name)}
+    before = len(study.trials())
+    if before:
+        click.echo(f'{before} trial{"s" if before > 1 else ""} of this study ended before')
+    error = None
+    for ended in trials:
+        click.echo(table.line(study, ended.trial))
+        error = ended.error or error
+    best = study.best()
+    if best is None:
+        raise error or click.ClickException(f'no trial has succeeded; {study.out}/trials.csv says why')
+    click.echo(f'\nThe best of {len(study.trials())} trials is trial {best.number}, with {study.goal.report} = '
+               f'{best.value:.5g}:\n  {_command(context, file, table.shown(best.params))}\n'
+               f'{study.out}/trials.csv lists all.')
 
 
 @contextlib.contextmanager
@@ -157,18 +135,21 @@ def _going_on(context: click.Context) -> Iterator[None]:
 
 def _command(context: click.Context, file: str, params: Iterable[tuple[str, str]]) -> str:
     """Returns the command that trains with some params as the trials were."""
-    taken = {option.name for option in compile_command.params} - {'file', 'out', 'progress'}
-    options = [parameter for parameter in context.command.params if parameter.name in taken and
-               context.get_parameter_source(parameter.name) == ParameterSource.COMMANDLINE]
-    given, _, _ = context.command.make_parser(context).parse_args(context.meta[_ARGUMENTS])
-    words = ['graphdsl', 'compile', '--run', file]
-    for option in options:
-        value = given[option.name]
-        if isinstance(option, click.Option) and option.is_flag:
-            words.append(option.opts[-1] if value else option.secondary_opts[-1])
+    sets = [word for name, text in params for word in ('--set', f'{name}={text}')]
+    return shlex.join(['graphdsl', 'compile', '--run', file, *(w for one in _given(context) for w in one), *sets])
+
+
+def _given(context: click.Context) -> list[tuple[str, ...]]:
+    """Returns the options of runs as they were given, each with its value."""
+    taken = {option.name for option in compile_command.params} - {'out', 'progress'}
+    values, _, _ = context.command.make_parser(context).parse_args(list(context.meta[_ARGUMENTS]))
+    found: list[tuple[str, ...]] = []
+    for option in context.command.params:
+        if not isinstance(option, click.Option) or option.name not in taken or option.name not in values:
+            continue
+        value = values[option.name]
+        if option.is_flag:
+            found.append(((option.opts if value else option.secondary_opts)[-1],))
         else:
-            for one in value if option.multiple else [value]:
-                words += [option.opts[-1] if option.name != 'params' else '--set', one]
-    for name, text in params:
-        words += ['--set', f'{name}={text}']
-    return shlex.join(words)
+            found += [(option.opts[-1], text) for text in (value if option.multiple else [value])]
+    return found

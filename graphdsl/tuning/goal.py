@@ -46,14 +46,14 @@ class Goal:
         known = _reports(graph)
         if self.report in known:
             return
+        found = meant(self.report, known)
+        problem = f'there is no report `{self.report}` to {self.direction}'
+        if found:
+            raise RunError(f'{problem}: did you mean `{found}`?')
         prefix, slash, _ = self.report.rpartition('/')
         if slash and not any(name.startswith(f'{prefix}/') for name in known):
-            entry = 'test' if prefix == 'validation' else prefix
-            raise RunError(f'nothing is reported as `{prefix}/...`: no data block has an entry `{entry}`; '
-                           + listed(known, 'there are no losses'))
-        found = meant(self.report, known)
-        raise RunError(f'there is no report `{self.report}` to {self.direction}: '
-                       + (f'did you mean `{found}`?' if found else listed(known, 'there are no losses')))
+            problem += f', since no data block has an entry `{"test" if prefix == "validation" else prefix}`'
+        raise RunError(f'{problem}: {listed(known, "the file has no losses")}')
 
 
 def _reports(graph: Graph) -> list[str]:

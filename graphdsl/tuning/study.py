@@ -5,7 +5,7 @@ import json
 import re
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Mapping, Optional
+from typing import Any, Mapping, Optional, Sequence
 
 import numpy
 import optuna
@@ -130,7 +130,7 @@ class Study:
 
 
 def open_study(storage: Optional[str], name: str, out: Path, goal: Goal, distributions: Mapping[str, Any],
-               options: Mapping[str, Any], seed: int, is_pruning: bool) -> Study:
+               options: Sequence[str], seed: int, is_pruning: bool) -> Study:
     """Opens a study, or makes it if there is none.
 
     Args:
@@ -139,7 +139,7 @@ def open_study(storage: Optional[str], name: str, out: Path, goal: Goal, distrib
         out: Folder of the results.
         goal: What it is after.
         distributions: What may be tried, by param.
-        options: What else its trials have to have in common.
+        options: Of its runs, as they are written; all its trials have the same.
         seed: Of the choice of params.
         is_pruning: Whether trials that fall behind are ended early.
 
@@ -157,7 +157,7 @@ def open_study(storage: Optional[str], name: str, out: Path, goal: Goal, distrib
         except Exception as error:      # of SQLAlchemy, of a database's driver, of Optuna
             raise RunError(f'the storage {url} cannot be opened: {_first_line(error)}') from error
         about = {'goal': goal.report, 'direction': goal.direction, 'out': str(out.resolve()),
-                 'options': {key: str(value) for key, value in options.items()},
+                 'options': list(options),
                  'params': {key: json.loads(optuna.distributions.distribution_to_json(distribution))
                             for key, distribution in distributions.items()}}
         earlier = study.user_attrs.get(_ABOUT)
@@ -174,29 +174,32 @@ def open_study(storage: Optional[str], name: str, out: Path, goal: Goal, distrib
 
 def _check_same(name: str, earlier: Mapping[str, Any], about: Mapping[str, Any], may_move: bool) -> None:
     """Refuses to go on with a study of something else."""
-    rest = f'go on as it began, or begin another, by `--out` (here: `{name}`)'
+    rest = 'go on as it began, or begin another with another `--out`'
     if (earlier['goal'], earlier['direction']) != (about['goal'], about['direction']):
         raise RunError(f'the study is to {earlier["direction"]} `{earlier["goal"]}`, and you want to '
                        f'{about["direction"]} `{about["goal"]}`: {rest}')
     if not may_move and earlier['out'] != about['out']:
         raise RunError(f'the trials of the study `{name}` are in {earlier["out"]}: give it as `--out`')
-    for what, verb in (('params', 'tries'), ('options', 'has')):
-        for key in dict.fromkeys([*earlier[what], *about[what]]):
-            before, now = earlier[what].get(key), about[what].get(key)
-            if before != now:
-                raise RunError(f'the study {verb} {_shown(key, before)}, and you want {_shown(key, now)}: {rest}')
+    for key in dict.fromkeys([*earlier['params'], *about['params']]):
+        before, now = earlier['params'].get(key), about['params'].get(key)
+        if before != now:
+            raise RunError(f'the study tries {_shown(key, before)}, and you want {_shown(key, now)}: {rest}')
+    for option in earlier['options']:
+        if option not in about['options']:
+            raise RunError(f'the study began with `{option}`, which is not there now: {rest}')
+    for option in about['options']:
+        if option not in earlier['options']:
+            raise RunError(f'the study began without `{option}`: {rest}')
 
 
-def _shown(key: str, value: Any) -> str:
-    if value is None:
+def _shown(key: str, distribution: Optional[Mapping[str, Any]]) -> str:
+    if distribution is None:
         return f'no `{key}`'
-    if isinstance(value, Mapping):
-        about = value['attributes']
-        if 'choices' in about:
-            return f'`{key}={",".join(map(str, about["choices"]))}`'
-        end = ':log' if about['log'] else f':step={about["step"]}' if about['step'] not in (None, 1) else ''
-        return f'`{key}={about["low"]}..{about["high"]}{end}`'
-    return f'`{key}` {value}'
+    about = distribution['attributes']
+    if 'choices' in about:
+        return f'`{key}={",".join(map(str, about["choices"]))}`'
+    end = ':log' if about['log'] else f':step={about["step"]}' if about['step'] not in (None, 1) else ''
+    return f'`{key}={about["low"]}..{about["high"]}{end}`'
 
 
 def _lock(folder: Path) -> FileLock:

@@ -1,21 +1,62 @@
-"""Runs the trials of a study."""
+"""Runs the trials of a study, for the command line and for Python."""
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from typing import Any, Callable, Iterator, Mapping, Optional
+import os
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, Iterable, Iterator, Mapping, Optional, Sequence, Union
 
 import optuna
 from chainer.training import Trainer
 from optuna.trial import FrozenTrial, TrialState
 
-from graphdsl.diagnostics import GraphError
-from graphdsl.options import Run
+from graphdsl.compiled import CompiledGraph
+from graphdsl.diagnostics import GraphError, Source
+from graphdsl.driver import Compilation, read, translate
+from graphdsl.guard import guarded
+from graphdsl.limits import Limits, with_room
+from graphdsl.options import Run, RunError
 from graphdsl.runtime.program import Program
 from graphdsl.training.run import trained
 from graphdsl.tuning import table
 from graphdsl.tuning.goal import Goal
 from graphdsl.tuning.observer import NotFinite, Observer
-from graphdsl.tuning.study import MESSAGE, Claimed, Study
+from graphdsl.tuning.space import read_space
+from graphdsl.tuning.study import MESSAGE, Claimed, Study, open_study
+
+
+@dataclass(frozen=True)
+class File:
+    """A file whose params are tuned, and how it is compiled.
+
+    Attributes:
+        source: Its text.
+        folder: What its paths are relative to.
+        fixed: Values of params that are not tuned.
+        bind: What its imports stand for.
+        allow_imports: Modules that it may import.
+        no_passes: Optimisations to leave out.
+        limits: What it may come to.
+    """
+
+    source: Source
+    folder: str
+    fixed: Mapping[str, Any] = field(default_factory=dict)
+    bind: Mapping[str, Any] = field(default_factory=dict)
+    allow_imports: Iterable[str] = ()
+    no_passes: Iterable[str] = ()
+    limits: Limits = Limits()
+
+    def translate(self, params: Mapping[str, Any]) -> Compilation:
+        """Compiles it with some params, up to the module."""
+        with guarded(self.limits, self.source):
+            return translate(self.source, {**self.fixed, **params}, self.bind, self.folder, self.allow_imports,
+                             self.no_passes, self.limits)
+
+    def load(self, compilation: Compilation) -> CompiledGraph:
+        """Makes the program of a compilation; initial weights are drawn here."""
+        with guarded(self.limits, self.source, is_timed=False):
+            return with_room(self.limits, CompiledGraph, compilation)
 
 
 @dataclass(frozen=True)
@@ -31,23 +72,71 @@ class Ended:
     error: Optional[GraphError] = None
 
 
-def run_trials(study: Study, total: int, make_program: Callable[[Mapping[str, Any]], Program], run: Run,
-               default_seed: int) -> Iterator[Ended]:
+def tune(path: Union[str, os.PathLike], params: Mapping[str, Optional[str]], minimize: Optional[str] = None,
+         maximize: Optional[str] = None, trials: int = 20, prune: bool = True, storage: Optional[str] = None,
+         study: Optional[str] = None, fixed: Mapping[str, Any] = {}, bind: Mapping[str, Any] = {},
+         allow_imports: Iterable[str] = (), limits: Limits = Limits(), **run: Any) -> optuna.Study:
+    """Trains a file with several values of its params, and looks for the best.
+
+    Args:
+        path: The graph file.
+        params: What to try, by name, as on the command line: ``{'alpha': '1e-4..1e-2:log'}``.
+        minimize: The report that should become small, such as ``'validation/kl'``; or
+        maximize: the one that should become large.
+        trials: How many trials the study is to have in all.
+        prune: Whether trials that fall behind end early.
+        storage: URL of Optuna's storage; None takes ``study.db`` in the folder of results.
+        study: Name of the study; None takes that of the file.
+        fixed: Values of params that are not tuned.
+        bind: What imports of the file stand for.
+        allow_imports: Modules that the file may import.
+        limits: What the file may come to.
+        run: Attributes of :class:`graphdsl.options.Run`: ``out``, ``length``, ``seed``, ``device``.
+
+    Returns:
+        The study, with ``best_params``, ``best_value`` and ``trials``.
+
+    Raises:
+        GraphError: If the file is wrong, or a param cannot have one of the values.
+        RunError: If something else cannot be as it is asked for.
+    """
+    if (minimize is None) == (maximize is None):
+        raise RunError('a study has one aim: give `minimize` or `maximize`')
+    file = File(read(path, limits), os.path.dirname(os.path.abspath(path)), fixed, bind, allow_imports, (), limits)
+    asked = Run(**{'progress': False, **run})
+    options = sorted(f'{name}={value}' for name, value in {**fixed, **run}.items() if name not in ('out', 'progress'))
+    begun = begin(file, params, Goal(minimize or maximize or '', minimize is not None), asked, options,
+                  study or Path(path).stem, prune, storage)
+    for _ in run_trials(begun, trials, file, asked):
+        pass
+    return begun.actual
+
+
+def begin(file: File, written: Mapping[str, Optional[str]], goal: Goal, run: Run, options: Sequence[str], name: str,
+          prune: bool, storage: Optional[str]) -> Study:
+    """Checks what is asked for and opens the study; see :func:`tune`."""
+    compilation = file.translate({})
+    goal.check(compilation.graph)
+    space = read_space(written, file.source, compilation.tree, file.fixed, file.limits)
+    return open_study(storage, name, Path(run.out), goal, {key: one.distribution() for key, one in space.items()},
+                      options, compilation.graph.train.seed if run.seed is None else run.seed, prune)
+
+
+def run_trials(study: Study, total: int, file: File, run: Run) -> Iterator[Ended]:
     """Runs trials until a study has as many as are wanted; yields each when it has ended.
 
     Args:
         study: The study.
         total: How many trials it is to have.
-        make_program: Compiles the file with some params; initial weights are drawn here.
-        run: What is asked of each run.
-        default_seed: The file's, where none is asked for. All trials have one seed, and differ by params alone.
+        file: The file.
+        run: What is asked of each run. All have one seed, and differ by params alone.
     """
     while True:
         claimed = study.begin(total)
         if claimed is None:
             return
         try:
-            ended = _run(study, claimed, make_program, run, default_seed)
+            ended = _run(study, claimed, file, run)
         except BaseException:
             study.interrupt(claimed)
             raise
@@ -57,15 +146,16 @@ def run_trials(study: Study, total: int, make_program: Callable[[Mapping[str, An
         yield ended
 
 
-def _run(study: Study, claimed: Claimed, make_program: Callable[[Mapping[str, Any]], Program], run: Run,
-         default_seed: int) -> Ended:
+def _run(study: Study, claimed: Claimed, file: File, run: Run) -> Ended:
     trial = claimed.trial
 
     def extend(trainer: Trainer, program: Program) -> None:
         trainer.extend(Observer(trial, study.goal, program.settings.evaluate))
 
     try:
-        trainer = trained(lambda: make_program(trial.params), replace(run, out=str(claimed.out)), default_seed, extend)
+        compilation = file.translate(trial.params)
+        trainer = trained(lambda: file.load(compilation), replace(run, out=str(claimed.out)),
+                          compilation.graph.train.seed, extend)
         observer = trainer.get_extension(Observer.name)
         observer.finish(trainer)
         best = observer.best()
