@@ -128,7 +128,7 @@ def _going_on(context: click.Context) -> Iterator[None]:
     try:
         yield
     except KeyboardInterrupt:
-        words = [context.command_path, *context.meta[_ARGUMENTS]]
+        words = [*context.command_path.split(), *context.meta[_ARGUMENTS]]
         click.echo(f'\nThe trial that ran will be run again. To go on:\n  {shlex.join(words)}', err=True)
         raise
 

@@ -97,7 +97,9 @@ class Study:
     def interrupt(self, claimed: Claimed) -> None:
         """Ends a trial that is to be run again."""
         with self.locked():
-            self._end_interrupted(self._frozen(claimed.trial.number), deaths=0)
+            trial = self._frozen(claimed.trial.number)
+            if trial.state == TrialState.RUNNING:
+                self._end_interrupted(trial, deaths=0)
         claimed.lock.release()
 
     def _revive(self) -> None:
