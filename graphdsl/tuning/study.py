@@ -1,6 +1,7 @@
 """A study in Optuna's storage: trials begun and ended, those of a process that was killed run again."""
 from __future__ import annotations
 
+import contextlib
 import json
 import re
 from dataclasses import dataclass
@@ -55,14 +56,13 @@ class Study:
         self._seed = seed
 
     def trials(self) -> list[FrozenTrial]:
-        """Returns the trials that have ended: none that was interrupted, nor one that runs."""
+        """Returns the trials that have ended: none that runs, nor one that was interrupted and is run again."""
+        return [trial for trial in self._begun() if trial.state.is_finished()]
+
+    def _begun(self) -> list[FrozenTrial]:
         trials = self.actual.get_trials(deepcopy=False)
         interrupted = {trial.user_attrs.get(AGAIN) for trial in trials}
-        return [trial for trial in trials if trial.state.is_finished() and trial.number not in interrupted]
-
-    def running(self) -> list[FrozenTrial]:
-        """Returns the trials that run now, or did when their process was killed."""
-        return list(self.actual.get_trials(deepcopy=False, states=(TrialState.RUNNING,)))
+        return [trial for trial in trials if trial.state != TrialState.WAITING and trial.number not in interrupted]
 
     def best(self) -> Optional[FrozenTrial]:
         """Returns the best trial, None before any has succeeded."""
@@ -82,7 +82,7 @@ class Study:
         """
         with self.locked():
             self._revive()
-            begun = len(self.trials()) + len(self.running())
+            begun = len(self._begun())
             if begun >= total:
                 return None
             # Of the number of trials, so that a study that was interrupted tries what one that was not does.
@@ -104,13 +104,11 @@ class Study:
 
     def _revive(self) -> None:
         """Ends the trials whose process is gone, and queues them to be run again."""
-        for trial in self.running():
+        for trial in self.actual.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
             lock = _lock(self._folder(trial.number))
-            if not Path(lock.lock_file).exists():       # killed between two lines of `begin`
-                self._end_interrupted(trial, deaths=1)
-                continue
             try:
-                with lock.acquire(timeout=0):
+                # Without a file, it was killed between two lines of `begin`.
+                with lock.acquire(timeout=0) if Path(lock.lock_file).exists() else contextlib.nullcontext():
                     if self._frozen(trial.number).state == TrialState.RUNNING:
                         self._end_interrupted(trial, deaths=1)
             except Timeout:     # it runs
