@@ -5,6 +5,7 @@ import contextlib
 import signal
 import sys
 import threading
+from dataclasses import replace
 from typing import Iterator
 
 from graphdsl.diagnostics import Diagnostic, GraphError, Source, Span
@@ -36,10 +37,21 @@ def guarded(limits: Limits, source: Source, is_timed: bool = True) -> Iterator[N
         raise _error('G038', f'takes more than {limits.seconds:,} s of processor time', limits.advice('seconds'),
                      source) from None
     except MemoryError:
-        raise _error('G036', f'takes more than {limits.memory:,} MB of memory', limits.advice('memory'),
+        raise _error('G735', f'takes more than {limits.memory:,} MB of memory', limits.advice('memory'),
                      source) from None
+    except GraphError as error:
+        raise _with_limit(error, limits) from error.__cause__
     except RecursionError:
         raise _error('G009', 'is nested too deeply', 'give parts of it names', source) from None
+
+
+def _with_limit(error: GraphError, limits: Limits) -> GraphError:
+    """Adds to what lacks memory that it may have more."""
+    if not _pages():
+        return error
+    note = f'before training, a command has {limits.memory:,} MB; `--limit memory={2 * limits.memory}` gives it more'
+    return GraphError([replace(diagnostic, notes=(*diagnostic.notes, note)) if diagnostic.code == 'G735' else diagnostic
+                       for diagnostic in error.diagnostics], error.source)
 
 
 def _error(code: str, problem: str, help: str, source: Source) -> GraphError:

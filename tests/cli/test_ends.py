@@ -184,7 +184,7 @@ def test_no_memory_is_no_mistake_of_ours(folder, command, monkeypatch):
 
     monkeypatch.setattr('graphdsl.semantics.checker._Checker.run', fail)
     status, out, err = command('check', 'good.graph')
-    assert (status, out) == (1, '') and 'error[G036]: good.graph takes more than' in err
+    assert (status, out) == (1, '') and 'error[G735]: good.graph takes more than' in err
 
 
 # Interruptions
