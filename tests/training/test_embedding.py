@@ -577,7 +577,8 @@ def test_own_iterators_and_a_converter(tmp_path):
 
 
 def test_some_streams_have_own_data(tmp_path):
-    text = IRIS.replace('input x', 'data other {\n train = iris()\n}\ninput x') + 'input u: float32[4], _ from other\nmetric far = mean(u * u)\n'
+    text = IRIS.replace('input x', 'data other {\n train = iris()\n}\ninput x')
+    text += 'input u: float32[4], _ from other\nmetric far = mean(u * u)\n'
     ones = TupleDataset(numpy.ones((30, 4), 'f'), numpy.zeros(30, 'i'))
     log, _ = log_and_weights(compiled(text), tmp_path, data={'other': {'train': ones, 'test': ones}})
     assert log[-1]['validation/far'] == 1 and 'validation/cost' in log[-1]
