@@ -119,7 +119,8 @@ def _storage_errors() -> Iterator[None]:
     try:
         yield
     except StorageInternalError as error:
-        raise click.ClickException(f'the storage of the study failed: {error.__cause__ or error}') from None
+        first = str(error.__cause__ or error).split('\n', 1)[0]
+        raise click.ClickException(f'the storage of the study failed: {first}') from None
 
 
 @contextlib.contextmanager
