@@ -18,7 +18,7 @@ from graphdsl.tuning.goal import Goal
 
 #: Attributes of trials: why one failed, which one it runs again, and how often the process ended in that.
 MESSAGE, AGAIN, DEATHS = 'message', 'again', 'deaths'
-_MOST_DEATHS = 3
+_MOST_DEATHS = 5
 _ABOUT = 'graphdsl'
 
 
@@ -119,7 +119,10 @@ class Study:
         deaths += trial.user_attrs.get(DEATHS, 0)
         known = {other.user_attrs.get(AGAIN) for other in self.actual.get_trials(deepcopy=False)}
         if trial.number not in known and deaths < _MOST_DEATHS:
-            self.actual.enqueue_trial(trial.params, {AGAIN: trial.number, DEATHS: deaths})
+            # Of one that was killed while its params were chosen, those that it was queued with.
+            params = trial.params if self._distributions.keys() <= trial.params.keys() else \
+                trial.system_attrs.get('fixed_params', {})
+            self.actual.enqueue_trial(params, {AGAIN: trial.number, DEATHS: deaths})
         self.actual.tell(trial.number, state=TrialState.FAIL)
 
     def _frozen(self, number: int) -> FrozenTrial:

@@ -12,6 +12,8 @@ from graphdsl.tuning.study import MESSAGE, Study
 
 _STATES = {TrialState.COMPLETE: 'complete', TrialState.PRUNED: 'pruned', TrialState.FAIL: 'failed'}
 
+_DIED = 'it ended its process every time'
+
 
 def write(study: Study) -> None:
     """Writes ``trials.csv``: what each trial tried, and what came of it."""
@@ -24,7 +26,7 @@ def write(study: Study) -> None:
         values = dict(shown(trial.params))
         writer.writerow([trial.number, _STATES[trial.state], _value(trial), *(values.get(name, '') for name in params),
                          len(trial.intermediate_values), f'{trial.duration.total_seconds():.1f}',
-                         trial.user_attrs.get(MESSAGE, '')])
+                         trial.user_attrs.get(MESSAGE, _DIED if trial.state == TrialState.FAIL else '')])
     with replacing(study.out / 'trials.csv') as file:
         file.write(text.getvalue().encode())
 

@@ -305,15 +305,32 @@ def test_a_study_that_was_killed_tries_what_another_does(command):
     assert len(table('killed')) == 6
 
 
-def test_a_trial_that_ends_every_process_is_run_three_times(folder):
-    for _ in range(3):
-        study = open_study(None, 'flowers', folder / 'result', Goal('kl', True), {'a': FloatDistribution(0, 1)}, (), 0,
-                           True)
+def test_a_trial_whose_process_was_killed_while_params_were_chosen(folder):
+    """It chooses as if nothing had been, and what was queued is not lost."""
+    def begun(out, queue, kill):
+        os.mkdir(out)
+        study = optuna.create_study(study_name='s', storage=f'sqlite:///{out}/study.db')
+        if queue:
+            study.enqueue_trial({'a': 0.25, 'b': 0.75})
+        both = {'a': FloatDistribution(0, 1), 'b': FloatDistribution(0, 1)}
+        if kill:
+            study.ask({'a': both['a']})
+        claimed = open_study(None, 's', folder / out, Goal('kl', True), both, (), 0, True).begin(1)
+        claimed.lock.release()
+        return claimed.trial.params
+
+    assert begun('whole', False, False) == begun('killed', False, True)
+    assert begun('queued', True, True) == {'a': 0.25, 'b': 0.75}
+
+
+def test_a_trial_that_ends_every_process(folder):
+    """It is run five times, and then counts as failed."""
+    study = open_study(None, 'flowers', folder / 'out', Goal('kl', True), {'a': FloatDistribution(0, 1)}, (), 0, True)
+    for _ in range(5):
         claimed = study.begin(1)
-        assert claimed is not None
         claimed.lock.release()      # as where the process is gone
     assert len({trial.params['a'] for trial in study.actual.trials}) == 1
-    assert study.begin(1) is None and len(study.actual.trials) == 3 and len(study.trials()) == 1
+    assert study.begin(1) is None and len(study.actual.trials) == 5 and len(study.trials()) == 1
 
 
 def test_ctrl_c(command):
