@@ -1,17 +1,24 @@
-"""The datasets of a run, the file's or the caller's, and iterators over them."""
+"""The datasets of a run: the file's, or the caller's."""
 from __future__ import annotations
 
-from typing import Any, Callable, Mapping, Optional, Sequence
+from dataclasses import dataclass
+from typing import Any, Mapping, Optional
 
 from chainer.dataset import Iterator
-from chainer.iterators import SerialIterator
 
-from graphdsl.diagnostics import Diagnostic
 from graphdsl.options import RunError
-from graphdsl.runtime.batches import convert_batch
-from graphdsl.runtime.data import DataError
 from graphdsl.runtime.program import Program
-from graphdsl.runtime.seeds import SeededOrder, generators_of_its_own
+
+
+@dataclass(frozen=True)
+class Given:
+    """An iterator of the caller's in the place of a dataset."""
+
+    actual: Iterator
+
+    def iterator(self, batch_size: int, repeat: bool) -> Iterator:
+        """Returns it, whatever is asked for."""
+        return self.actual
 
 
 def datasets_of(program: Program, given: Optional[Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
@@ -44,48 +51,13 @@ def _by_stream(program: Program, given: Mapping[str, Any]) -> dict[str, dict[str
     unknown = [name for name in given if name not in program.streams]
     if unknown:
         raise RunError(f'there is no stream {unknown[0]!r} to give data to: the graph has {program.streams}')
-    return {name: dict(entries) for name, entries in given.items()}
+    return {name: {entry: _source(entry, data) for entry, data in entries.items()} for name, entries in given.items()}
 
 
-def training_iterator(program: Program, stream: str, dataset: Any, batch: int, order: SeededOrder) -> Iterator:
-    """Makes an iterator whose minibatches are full; one that the caller made is left as it is."""
-    if isinstance(dataset, Iterator):
-        return dataset
-    with program.origin.reading(program.inputs, stream, 'the training data'):
-        if hasattr(dataset, 'iterator'):
-            return dataset.iterator(batch, True)
-        if len(dataset) < batch:
-            raise DataError(f'the training data has {len(dataset)} examples, and a minibatch takes {batch}',
-                            'say a smaller `batch` in `train`, or in the data block')
-    return SerialIterator(dataset, batch, order_sampler=order)
-
-
-def problems_of(program: Program, stream: str, entry: str, dataset: Any, converter: Callable
-                ) -> Sequence[Diagnostic]:
-    """Returns how the first examples of a dataset don't fit the inputs; its iterator draws them again."""
-    if isinstance(dataset, Iterator):
-        return ()
-    inputs = [i for i in program.inputs if i.stream == stream]
-    try:
-        with generators_of_its_own():
-            first = dataset.iterator(2, False).next() if hasattr(dataset, 'iterator') else \
-                [dataset[i] for i in range(min(len(dataset), 2))]
-            if first and inputs:
-                convert_batch(first, converter, None, getattr(dataset, 'columns', None), inputs)
-    except DataError as error:
-        return program.origin.errors_of_stream(error, program.inputs, stream, f'seen in `{entry}`')
-    except Exception:       # of a dataset of the user's own: it has its place when the iteration meets it
-        pass
-    return ()
-
-
-def evaluation_iterator(entry: str, dataset: Any, batch: int) -> Iterator:
-    """Makes an iterator over all examples once; one that the caller made is left as it is."""
-    if isinstance(dataset, Iterator):
-        if getattr(dataset, 'repeat', False):
-            raise RunError(f'the iterator for {entry!r} repeats, and an evaluation would never end: '
-                           'make it with `repeat=False`')
-        return dataset
-    if hasattr(dataset, 'iterator'):
-        return dataset.iterator(batch, False)
-    return SerialIterator(dataset, batch, repeat=False, shuffle=False)
+def _source(entry: str, data: Any) -> Any:
+    if not isinstance(data, Iterator):
+        return data
+    if entry != 'train' and getattr(data, 'repeat', False):
+        raise RunError(f'the iterator for {entry!r} repeats, and an evaluation would never end: '
+                       'make it with `repeat=False`')
+    return Given(data)

@@ -3,9 +3,7 @@ from __future__ import annotations
 
 import warnings
 from pathlib import Path
-from typing import Any, Callable, Mapping, Optional
-
-from chainer.training import Trainer
+from typing import Any, Callable, Mapping
 
 from graphdsl.options import Run
 from graphdsl.runtime.origin import Origin
@@ -23,34 +21,15 @@ def train(make_program: Callable[[], Program], run: Run, default_seed: int) -> N
         run: What is asked of the run.
         default_seed: The file's, where none is asked for.
     """
-    trainer = trained(make_program, run, default_seed)
-    print(final_report(trainer.get_extension('LogReport').log, Path(run.out)))
-
-
-def trained(make_program: Callable[[], Program], run: Run, default_seed: int,
-            extend: Optional[Callable[[Trainer, Program], None]] = None) -> Trainer:
-    """Seeds, makes a program and trains it.
-
-    Args:
-        make_program: Makes it; its initial weights are drawn here.
-        run: What is asked of the run.
-        default_seed: The file's, where none is asked for.
-        extend: Adds further extensions.
-
-    Returns:
-        The Trainer, when the run has ended.
-    """
     set_seed(default_seed if run.seed is None else run.seed)
     program = make_program()
     trainer = make_trainer(program, run)
-    if extend is not None:
-        extend(trainer, program)
     with warnings.catch_warnings():
         if run.nan_check:
             # The check says more of what matters, and with its place. Without it these warnings are all there is.
             warnings.filterwarnings('ignore', '.* encountered in ', RuntimeWarning)
         trainer.run(show_loop_exception_msg=False)
-    return trainer
+    print(final_report(trainer.get_extension('LogReport').log, Path(run.out)))
 
 
 def main(module: Mapping[str, Any]) -> None:

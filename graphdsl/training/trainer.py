@@ -1,17 +1,20 @@
 """The Trainer on a graph's own data, with what its `train` block asks for."""
 from __future__ import annotations
 
-from typing import Any, Callable, Mapping, Optional
+from typing import Any, Callable, Mapping, Optional, Sequence
 
-from chainer.dataset import concat_examples
+from chainer.dataset import Iterator, concat_examples
+from chainer.iterators import SerialIterator
 from chainer.training import Trainer
 
-from graphdsl.diagnostics import GraphError, in_order
+from graphdsl.diagnostics import Diagnostic, GraphError, in_order
 from graphdsl.options import Run, RunError
+from graphdsl.runtime.batches import convert_batch
+from graphdsl.runtime.data import DataError
 from graphdsl.runtime.program import Program
-from graphdsl.runtime.seeds import SeededOrder
+from graphdsl.runtime.seeds import SeededOrder, generators_of_its_own
 from graphdsl.training import saving, watching
-from graphdsl.training.datasets import datasets_of, evaluation_iterator, problems_of, training_iterator
+from graphdsl.training.datasets import Given, datasets_of
 from graphdsl.training.ending import BEFORE_EVALUATION, AtEnd, Ending, Regularly
 
 
@@ -22,7 +25,7 @@ def make_trainer(program: Program, run: Run, data: Optional[Mapping[str, Any]] =
     Args:
         program: The graph.
         run: What is asked of the run.
-        data: Datasets and iterators in place of the file's; see :meth:`Program.trainer`.
+        data: Datasets and iterators in place of the file's; see :meth:`graphdsl.runtime.Program.trainer`.
         converter: Makes arrays of a list of examples.
 
     Raises:
@@ -34,10 +37,10 @@ def make_trainer(program: Program, run: Run, data: Optional[Mapping[str, Any]] =
     datasets = datasets_of(program, data)
     seed = settings.seed if run.seed is None else run.seed
     batch = {name: settings.batches.get(name, settings.batch) for name in datasets}
-    iterators = {name: training_iterator(program, name, entries['train'], batch[name], SeededOrder(seed, name))
+    iterators = {name: _training_iterator(program, name, entries['train'], batch[name], SeededOrder(seed, name))
                  for name, entries in datasets.items()}
     problems = [problem for name, entries in datasets.items() for entry, dataset in entries.items()
-                for problem in problems_of(program, name, entry, dataset, converter)]
+                for problem in _problems(program, name, entry, dataset, converter)]
     if problems:
         raise GraphError(in_order(problems), program.origin.source)
     updater = program.updater(iterators, converter=converter, device=run.device, seed=seed, length=length,
@@ -68,9 +71,44 @@ def _extend_by_evaluation(trainer: Trainer, program: Program, datasets: Mapping[
                           batch: Mapping[str, int], seed: int, regularly: Regularly) -> None:
     """Adds an evaluation of each entry of the data blocks but `train`."""
     for entry in dict.fromkeys(entry for entries in datasets.values() for entry in entries if entry != 'train'):
-        tests = {name: evaluation_iterator(entry, entries[entry], batch[name]) for name, entries in datasets.items()
+        tests = {name: _test_iterator(entries[entry], batch[name]) for name, entries in datasets.items()
                  if entry in entries}
         if any(set(streams) <= set(tests) for streams in program.evaluations):
             prefix = 'validation' if entry == 'test' else entry
             evaluator = program.evaluator(tests, prefix, trainer.updater.converter, trainer.updater.device, seed)
             trainer.extend(evaluator, name=prefix, trigger=regularly(program.settings.evaluate))
+
+
+def _training_iterator(program: Program, stream: str, dataset: Any, batch: int, order: SeededOrder) -> Iterator:
+    """Makes an iterator whose minibatches are full."""
+    with program.origin.reading(program.inputs, stream, 'the training data'):
+        if hasattr(dataset, 'iterator'):
+            return dataset.iterator(batch, True)
+        if len(dataset) < batch:
+            raise DataError(f'the training data has {len(dataset)} examples, and a minibatch takes {batch}',
+                            'say a smaller `batch` in `train`, or in the data block')
+    return SerialIterator(dataset, batch, order_sampler=order)
+
+
+def _problems(program: Program, stream: str, entry: str, dataset: Any, converter: Callable) -> Sequence[Diagnostic]:
+    """Returns how the first examples of a dataset don't fit the inputs; its iterator draws them again."""
+    if isinstance(dataset, Given):
+        return ()
+    inputs = [i for i in program.inputs if i.stream == stream]
+    try:
+        with generators_of_its_own():
+            first = dataset.iterator(2, False).next() if hasattr(dataset, 'iterator') else \
+                [dataset[i] for i in range(min(len(dataset), 2))]
+            if first and inputs:
+                convert_batch(first, converter, None, getattr(dataset, 'columns', None), inputs)
+    except DataError as error:
+        return program.origin.errors_of_stream(error, program.inputs, stream, f'seen in `{entry}`')
+    except Exception:       # of a dataset of the user's own: it has its place when the iteration meets it
+        pass
+    return ()
+
+
+def _test_iterator(dataset: Any, batch: int) -> Iterator:
+    if hasattr(dataset, 'iterator'):
+        return dataset.iterator(batch, False)
+    return SerialIterator(dataset, batch, repeat=False, shuffle=False)

@@ -24,7 +24,7 @@ _ABOUT = 'graphdsl'
 
 @dataclass(frozen=True)
 class Claimed:
-    """A trial of this process, which holds a lock on its folder, that ends with the process.
+    """A trial of this process, which holds a lock for it that ends with the process.
 
     Attributes:
         trial: Its params, and where it reports to.
@@ -88,11 +88,9 @@ class Study:
             # Of the number of trials, so that a study that was interrupted tries what one that was not does.
             self.actual.sampler = optuna.samplers.TPESampler(seed=_mixed(self._seed, begun))
             trial = self.actual.ask(self._distributions)
-            out = self._folder(trial.number)
-            out.mkdir(parents=True, exist_ok=True)
-            lock = _lock(out)
+            lock = self._lock_of(trial.number)
             lock.acquire()
-            return Claimed(trial, out, lock)
+            return Claimed(trial, self.out / f'trial_{trial.number:04d}', lock)
 
     def interrupt(self, claimed: Claimed) -> None:
         """Ends a trial that is to be run again."""
@@ -105,7 +103,7 @@ class Study:
     def _revive(self) -> None:
         """Ends the trials whose process is gone, and queues them to be run again."""
         for trial in self.actual.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
-            lock = _lock(self._folder(trial.number))
+            lock = self._lock_of(trial.number)
             try:
                 # Without a file, it was killed between two lines of `begin`.
                 with lock.acquire(timeout=0) if Path(lock.lock_file).exists() else contextlib.nullcontext():
@@ -128,8 +126,8 @@ class Study:
     def _frozen(self, number: int) -> FrozenTrial:
         return self.actual.get_trials(deepcopy=False)[number]
 
-    def _folder(self, number: int) -> Path:
-        return self.out / f'trial_{number:04d}'
+    def _lock_of(self, number: int) -> FileLock:
+        return FileLock(str(self.out / f'.trial_{number:04d}'))
 
 
 def open_study(storage: Optional[str], name: str, out: Path, goal: Goal, distributions: Mapping[str, Any],
@@ -203,10 +201,6 @@ def _shown(key: str, distribution: Optional[Mapping[str, Any]]) -> str:
         return f'`{key}={",".join(map(str, about["choices"]))}`'
     end = ':log' if about['log'] else f':step={about["step"]}' if about['step'] not in (None, 1) else ''
     return f'`{key}={about["low"]}..{about["high"]}{end}`'
-
-
-def _lock(folder: Path) -> FileLock:
-    return FileLock(str(folder / '.lock'))
 
 
 def _mixed(seed: int, number: int) -> int:

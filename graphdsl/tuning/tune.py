@@ -2,12 +2,12 @@
 from __future__ import annotations
 
 import os
+import warnings
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Iterable, Iterator, Mapping, Optional, Sequence, Union
 
 import optuna
-from chainer.training import Trainer
 from optuna.trial import FrozenTrial, TrialState
 
 from graphdsl.compiled import CompiledGraph
@@ -16,8 +16,8 @@ from graphdsl.driver import Compilation, read, translate
 from graphdsl.guard import guarded
 from graphdsl.limits import Limits, with_room
 from graphdsl.options import Run, RunError
-from graphdsl.runtime.program import Program
-from graphdsl.training.run import trained
+from graphdsl.runtime.seeds import set_seed
+from graphdsl.training.trainer import make_trainer
 from graphdsl.tuning import table
 from graphdsl.tuning.goal import Goal
 from graphdsl.tuning.observer import NotFinite, Observer
@@ -149,14 +149,17 @@ def run_trials(study: Study, total: int, file: File, run: Run) -> Iterator[Ended
 def _run(study: Study, claimed: Claimed, file: File, run: Run) -> Ended:
     trial = claimed.trial
 
-    def extend(trainer: Trainer, program: Program) -> None:
-        trainer.extend(Observer(trial, study.goal, program.settings.evaluate))
-
     try:
         compilation = file.translate(trial.params)
-        trainer = trained(lambda: file.load(compilation), replace(run, out=str(claimed.out)),
-                          compilation.graph.train.seed, extend)
-        observer = trainer.get_extension(Observer.name)
+        set_seed(compilation.graph.train.seed if run.seed is None else run.seed)
+        program = file.load(compilation)
+        trainer = make_trainer(program, replace(run, out=str(claimed.out)))
+        observer = Observer(trial, study.goal, program.settings.evaluate)
+        trainer.extend(observer)
+        with warnings.catch_warnings():
+            if run.nan_check:
+                warnings.filterwarnings('ignore', '.* encountered in ', RuntimeWarning)
+            trainer.run(show_loop_exception_msg=False)
         observer.finish(trainer)
         best = observer.best()
         if best is None:
