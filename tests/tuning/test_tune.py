@@ -296,6 +296,7 @@ def test_a_study_that_was_killed_tries_what_another_does(command):
     assert status == 0 and 'of this study ended before' in out
     study = load('killed')
     assert ended(study) == ended(load('whole'))
+    assert len({params['alpha'] for params, *_ in ended(study)}) == 6
     assert len(study.trials) == 8
     for trial in study.trials:
         if 'again' in trial.user_attrs:
