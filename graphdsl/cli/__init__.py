@@ -19,6 +19,7 @@ from graphdsl.cli.fmt import fmt_command
 from graphdsl.cli.plan import plan_command
 from graphdsl.cli.predict import predict_command
 from graphdsl.cli.showing import show_error
+from graphdsl.cli.tune import tune_command
 from graphdsl.cli.weights import weights_command
 from graphdsl.ends import exit_status, traceback_option
 
@@ -41,6 +42,6 @@ def main() -> None:
     """Compiles networks of several models, with their losses and optimizers, into Chainer programs."""
 
 
-for command in (compile_command, predict_command, evaluate_command, export_command, weights_command, check_command,
-                plan_command, draw_command, fmt_command, explain_command):
+for command in (compile_command, tune_command, predict_command, evaluate_command, export_command, weights_command,
+                check_command, plan_command, draw_command, fmt_command, explain_command):
     main.add_command(command)

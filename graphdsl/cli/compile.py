@@ -61,13 +61,7 @@ def _train(compilation: Compilation, run: Run, begun: Optional[Former]) -> None:
     from graphdsl.compiled import CompiledGraph
     from graphdsl.training.run import train
 
-    graph = compilation.graph
-    if not graph.streams:
-        raise GraphError([Diagnostic('G506', 'this file has no data to train on', Span(0, 0),
-                                     help='add a block `data NAME { train = SOURCE }`, or train it from Python')],
-                         compilation.source)
-    if run.length is None and graph.train.length is None:
-        raise click.UsageError('the file does not say how long to train: give --epochs or --iterations')
+    refuse_untrainable(compilation, run)
 
     def compiled() -> CompiledGraph:
         with guarded(compilation.limits, compilation.source, is_timed=False):
@@ -76,4 +70,20 @@ def _train(compilation: Compilation, run: Run, begun: Optional[Former]) -> None:
         return program
 
     with writing_to(run.out):
-        train(compiled, run, graph.train.seed, begun)
+        train(compiled, run, compilation.graph.train.seed, begun)
+
+
+def refuse_untrainable(compilation: Compilation, run: Run) -> None:
+    """Refuses to train a file that has no data, or a run of no length.
+
+    Raises:
+        GraphError: If it has no data.
+        click.UsageError: If neither it nor the command line gives the length.
+    """
+    graph = compilation.graph
+    if not graph.streams:
+        raise GraphError([Diagnostic('G506', 'this file has no data to train on', Span(0, 0),
+                                     help='add a block `data NAME { train = SOURCE }`, or train it from Python')],
+                         compilation.source)
+    if run.length is None and graph.train.length is None:
+        raise click.UsageError('the file does not say how long to train: give --epochs or --iterations')

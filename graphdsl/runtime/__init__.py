@@ -27,7 +27,6 @@ __all__ = [
     'zeros_like']
 
 
-
 def main(module: Mapping[str, Any]) -> None:
     """Trains a generated module that runs as a program; see :func:`graphdsl.training.run.main`."""
     from graphdsl.training import run   # which needs this package
@@ -35,9 +34,3 @@ def main(module: Mapping[str, Any]) -> None:
 
 
 repair_deconvolution()
-
-
-def main(module):
-    """Trains a generated module that runs as a program; see :func:`graphdsl.training.run.main`."""
-    from graphdsl.training.run import main as train     # it imports this package
-    train(module)

@@ -279,13 +279,18 @@ class Program:
         """
         return Evaluator(iterator, self, prefix, converter, device, self.settings.seed if seed is None else seed)
 
-    def trainer(self, out: str = 'result', report: bool = False, **options):
-        """Makes a Trainer on the file's own data with what its `train` block asks for.
+    def trainer(self, out: str = 'result', data: Optional[Mapping[str, Any]] = None,
+                converter=convert.concat_examples, report: bool = False, **options):
+        """Makes a Trainer with what the file's `train` block asks for.
 
         Args:
             out: Folder of the results.
+            data: Datasets, or iterators, in place of the file's: ``{'train': ..., 'test': ...}``, or such a
+                dictionary by stream. Streams that are not named have the file's. Iterators over what is not trained
+                on must not repeat.
+            converter: Makes arrays of a list of examples.
             report: Whether plots and `report.html` are written, at the end and from time to time.
             options: The other attributes of :class:`graphdsl.options.Run`.
         """
         from graphdsl.training.trainer import make_trainer
-        return make_trainer(self, Run(out, report=report, **options))
+        return make_trainer(self, Run(out, report=report, **options), data, converter)

@@ -54,6 +54,17 @@ def check(tree: nodes.Braces, overrides: Mapping[str, Any] = (), permitted: Allo
     return (None if checker.failed else graph), in_order(diagnostics), checker.imported
 
 
+def check_params(tree: nodes.Braces, overrides: Mapping[str, Any] = (), limits: Limits = Limits()
+                 ) -> tuple[dict[str, Any], tuple[Diagnostic, ...]]:
+    """Checks the params of a file, and nothing else of it.
+
+    Returns:
+        Their values by name, and what is wrong with them.
+    """
+    checker = _Checker(tree, dict(overrides), Allowed({}), Work(limits), None)
+    return checker.attempt(checker.params_alone) or {}, in_order(checker.diagnostics)
+
+
 class _Checker:
     """One run over a file. Each method checks one kind of statement in all its turns."""
 
@@ -177,6 +188,11 @@ class _Checker:
             if isinstance(statement, nodes.Block):
                 self.attempt(self._bind_callable, statement.name)
                 self.blocks.setdefault(statement.name.name, statement)
+
+    def params_alone(self) -> dict[str, Any]:
+        """Returns the values of the params, where nothing else is looked at."""
+        self._gather_blocks()
+        return self._params()
 
     def _params(self) -> dict[str, Any]:
         statements = [s for s in self.tree.statements if isinstance(s, nodes.Param)]

@@ -1,7 +1,7 @@
 """The Trainer on a graph's own data, with what its `train` block asks for."""
 from __future__ import annotations
 
-from typing import Any, Mapping, Sequence
+from typing import Any, Callable, Mapping, Optional, Sequence
 
 from chainer.dataset import Iterator, concat_examples
 from chainer.iterators import SerialIterator
@@ -14,17 +14,21 @@ from graphdsl.runtime.data import DataError
 from graphdsl.runtime.program import Program
 from graphdsl.runtime.seeds import SeededOrder, generators_of_its_own
 from graphdsl.training import saving, watching
+from graphdsl.training.datasets import Given, datasets_of
 from graphdsl.training.ending import BEFORE_EVALUATION, AtEnd, Ending, Regularly
 from graphdsl.training.overrides import length_of, overridden
 from graphdsl.training.stopping import Stop
 
 
-def make_trainer(program: Program, run: Run) -> Trainer:
+def make_trainer(program: Program, run: Run, data: Optional[Mapping[str, Any]] = None,
+                 converter: Callable = concat_examples) -> Trainer:
     """Makes a Trainer with an evaluation of every test set, a log, and snapshots.
 
     Args:
         program: The graph.
         run: What is asked of the run.
+        data: Datasets and iterators in place of the file's; see :meth:`graphdsl.runtime.Program.trainer`.
+        converter: Makes arrays of a list of examples.
 
     Raises:
         GraphError: If the data cannot be read.
@@ -32,19 +36,18 @@ def make_trainer(program: Program, run: Run) -> Trainer:
             run cannot be.
     """
     length = length_of(program, run)        # before data is read, which may take long
-    datasets = program.datasets()
-    if not datasets:
-        raise RunError('the graph has no data block: make a Trainer of your own with `updater(iterator)`')
+    datasets = datasets_of(program, data)
     program = overridden(program, run, datasets)
     settings, seed = program.settings, program.settings.seed
     batch = {name: settings.batches.get(name, settings.batch) for name in datasets}
     iterators = {name: _training_iterator(program, name, entries['train'], batch[name], SeededOrder(seed, name))
                  for name, entries in datasets.items()}
     problems = [problem for name, entries in datasets.items() for entry, dataset in entries.items()
-                for problem in _problems(program, name, entry, dataset)]
+                for problem in _problems(program, name, entry, dataset, converter)]
     if problems:
         raise GraphError(in_order(problems), program.origin.source)
-    updater = program.updater(iterators, device=run.device, seed=seed, length=length, nan_check=run.nan_check)
+    updater = program.updater(iterators, converter=converter, device=run.device, seed=seed, length=length,
+                              nan_check=run.nan_check)
     ending = Ending(program.stop, program.numbers, settings.stall, settings.evaluate)
     stop = Stop()
     trainer = Trainer(updater, AtEnd(length, ending, stop), run.out)
@@ -66,8 +69,8 @@ def _extend_by_evaluation(trainer: Trainer, program: Program, datasets: Mapping[
                  if entry in entries}
         if any(set(streams) <= set(tests) for streams in program.evaluations):
             prefix = 'validation' if entry == 'test' else entry
-            trainer.extend(program.evaluator(tests, prefix, device=trainer.updater.device, seed=seed), name=prefix,
-                           trigger=regularly(program.settings.evaluate))
+            evaluator = program.evaluator(tests, prefix, trainer.updater.converter, trainer.updater.device, seed)
+            trainer.extend(evaluator, name=prefix, trigger=regularly(program.settings.evaluate))
 
 
 def _training_iterator(program: Program, stream: str, dataset: Any, batch: int, order: SeededOrder) -> Iterator:
@@ -81,15 +84,17 @@ def _training_iterator(program: Program, stream: str, dataset: Any, batch: int, 
     return SerialIterator(dataset, batch, order_sampler=order)
 
 
-def _problems(program: Program, stream: str, entry: str, dataset: Any) -> Sequence[Diagnostic]:
+def _problems(program: Program, stream: str, entry: str, dataset: Any, converter: Callable) -> Sequence[Diagnostic]:
     """Returns how the first examples of a dataset don't fit the inputs; its iterator draws them again."""
+    if isinstance(dataset, Given):
+        return ()
     inputs = [i for i in program.inputs if i.stream == stream]
     try:
         with generators_of_its_own():
             first = dataset.iterator(2, False).next() if hasattr(dataset, 'iterator') else \
                 [dataset[i] for i in range(min(len(dataset), 2))]
             if first and inputs:
-                convert_batch(first, concat_examples, None, getattr(dataset, 'columns', None), inputs)
+                convert_batch(first, converter, None, getattr(dataset, 'columns', None), inputs)
     except DataError as error:
         return program.origin.errors_of_stream(error, program.inputs, stream, f'seen in `{entry}`')
     except Exception:       # of a dataset of the user's own: it has its place when the iteration meets it

@@ -524,8 +524,178 @@ def test_the_trainer_of_the_graph_with_other_settings(tmp_path):
     assert trainer.get_extension('LogReport').log[-1]['lr'] == pytest.approx(0.1)
 
 
+# Its own Trainer, on the caller's data
+
+def iris(entry):
+    return compiled(IRIS).datasets()['flowers'][entry]
+
+
+def log_and_weights(graph, out, **options):
+    trainer = graph.trainer(out, length=(2, 'epoch'), progress=False, **options)
+    trainer.run()
+    log = [{name: value for name, value in entry.items() if name != 'elapsed_time'}
+           for entry in trainer.get_extension('LogReport').log]
+    return log, weights(graph)
+
+
+@pytest.mark.parametrize('text', [IRIS, GRAPH + 'train {\n batch 30\n}\n'], ids=['data', 'no data'])
+@pytest.mark.parametrize('by_stream', [False, True])
+def test_own_data_instead_of_the_files(text, by_stream, tmp_path):
+    """The same examples as the file's give the same run, with its order of examples, log and evaluation."""
+    graph = compiled(text)
+    expected = log_and_weights(compiled(IRIS.replace('flowers', graph.streams[0])), tmp_path / 'file')
+    data = {entry: TupleDataset(*chainer.dataset.concat_examples(iris(entry)[:])) for entry in ('train', 'test')}
+    log, arrays = log_and_weights(graph, tmp_path / 'own', data={graph.streams[0]: data} if by_stream else data)
+    assert log == expected[0] and 'validation/cost' in log[-1]
+    assert_equal(arrays, expected[1])
+    if text == IRIS:
+        assert log_and_weights(compiled(text), tmp_path / 'train', data={'train': data['train']})[0][-1].keys() == {
+            name for name in log[-1] if '/' not in name}
+
+
+def test_own_iterators_and_a_converter(tmp_path):
+    """The graph's Trainer does what one does that is put together of the updater and Chainer's parts."""
+    def iterators():
+        return in_order(iris('train'), 20), SerialIterator(iris('test'), 7, repeat=False, shuffle=False)
+
+    def doubled(batch, device):
+        x, t = chainer.dataset.concat_examples(batch, device)
+        return 2 * x, t
+
+    train, test = iterators()
+    log, arrays = log_and_weights(compiled(IRIS), tmp_path / 'own', data={'train': train, 'test': test},
+                                  converter=doubled)
+    train, test = iterators()
+    graph = compiled(IRIS)
+    updater = graph.updater(train, converter=doubled)
+    trainer = Trainer(updater, (2, 'epoch'), tmp_path / 'mine')
+    trainer.extend(graph.evaluator(test, converter=doubled))
+    trainer.extend(extensions.LogReport())
+    trainer.run()
+    for ours, theirs in zip(log, trainer.get_extension('LogReport').log):
+        assert ours == {name: theirs[name] for name in ours}
+    assert_equal(arrays, weights(graph))
+
+
+def test_some_streams_have_own_data(tmp_path):
+    text = IRIS.replace('input x', 'data other {\n train = iris()\n}\ninput x')
+    text += 'input u: float32[4], _ from other\nmetric far = mean(u * u)\n'
+    ones = TupleDataset(numpy.ones((30, 4), 'f'), numpy.zeros(30, 'i'))
+    log, _ = log_and_weights(compiled(text), tmp_path, data={'other': {'train': ones, 'test': ones}})
+    assert log[-1]['validation/far'] == 1 and 'validation/cost' in log[-1]
+
+
+@pytest.mark.parametrize('data, message', [
+    ({'test': examples()}, 'nothing to train on'),
+    ({'nobody': {'train': examples()}}, "no stream 'nobody'"),
+    ({'train': examples(20)}, 'a minibatch takes 30'),
+    ({'train': examples(30), 'test': in_order(examples())}, "the iterator for 'test' repeats"),
+    ({'train': TupleDataset(numpy.zeros((30, 5), 'f'), numpy.zeros(30, 'i'))}, 'shape'),
+])
+def test_own_data_that_is_wrong(data, message, tmp_path):
+    with pytest.raises((ValueError, graphdsl.GraphError), match=message):
+        compiled(IRIS).trainer(tmp_path, data=data)
+
+
 @pytest.mark.parametrize('text, message', [(GRAPH, 'length'), (IRIS.replace('epochs 2', ''), 'length'),
                                            (GRAPH + 'train {\n epochs 1\n}', 'data')])
 def test_a_trainer_that_lacks_something(text, message, tmp_path):
     with pytest.raises(ValueError, match=message):
         compiled(text).trainer(tmp_path)
+
+
+# Hooks
+
+TWO_STEPS = """
+input x: float32[4], t: int32
+model trunk = Linear(6) -> tanh
+model head = Linear(3)
+x -> trunk -> h
+h -> head -> y
+loss cost = softmax_cross_entropy(y, t)
+optimizer first = SGD(lr=0.1) owns trunk
+optimizer second = SGD(lr=0.1) owns head
+step one { update first }
+step two { update second }
+"""
+FAMILY = """
+input x: float32[4], t: int32[2]
+model trunk = Linear(6) -> tanh
+x -> trunk -> h
+for i in 0..2 {
+    model head[i] = Linear(3)
+    h -> head[i] -> y[i]
+    loss cost[i] = softmax_cross_entropy(y[i], t[:, i])
+    optimizer SGD(lr=0.1) owns head[i]
+}
+optimizer SGD(lr=0.1) owns trunk
+"""
+
+
+class Called(chainer.LinkHook):
+    """Notes the calls of a link in training."""
+
+    def __init__(self, notes, what):
+        super().__init__()
+        self.notes, self.what = notes, what
+
+    def forward_preprocess(self, args):
+        if chainer.config.train:
+            self.notes.append(self.what)
+
+
+def test_hooks_of_optimizers_and_links_are_called_in_their_place():
+    """Gradients are there before an update, as plain Chainer computes them; what the last step moved is seen next."""
+    graph = compiled(TWO_STEPS)
+    notes, gradients = [], {}
+    trunk, head = graph.models['trunk'], graph.models['head']
+    before = weights(graph)
+    copies = trunk.copy('copy'), head.copy('copy')
+    for model in copies:
+        model.cleargrads()
+    F.softmax_cross_entropy(copies[1](copies[0](X[:4])), T[:4]).backward()
+
+    def gradient(optimizer):
+        notes.append('gradient')
+        gradients.update({path: p.grad.copy() for path, p in optimizer.target.namedparams()})
+        assert_equal(weights(graph), before)
+
+    def after(optimizer):
+        notes.append('moved')
+        assert (trunk.linear_1.W.array != before['trunk/linear_1/W']).any()
+
+    graph.optimizers['first'].add_hook(gradient, name='gradient')
+    graph.optimizers['first'].add_hook(after, name='after', timing='post')
+    trunk.add_hook(Called(notes, 'trunk'))
+    graph.updater(in_order(examples())).update()
+    assert notes == ['trunk', 'gradient', 'moved', 'trunk']
+    for path, parameter in copies[0].namedparams():
+        numpy.testing.assert_allclose(gradients[f'/trunk{path}' if f'/trunk{path}' in gradients else path],
+                                      parameter.grad, rtol=1e-5)
+
+
+@pytest.mark.parametrize('options', [{}, {'no_passes': ['stacking']}])
+def test_hooks_of_heads_that_are_computed_together(options):
+    graph = compiled(FAMILY, **options)
+    notes = []
+    graph.models['head[0]'].add_hook(Called(notes, 'head'))
+    random = numpy.random.RandomState(0)
+    data = TupleDataset(random.randn(8, 4).astype('f'), random.randint(3, size=(8, 2)).astype('i'))
+    graph.updater(in_order(data)).update()
+    assert notes == ['head']
+
+
+def test_an_extension_sets_a_state_and_a_hook_reports(tmp_path):
+    text = IRIS.replace('loss cost =', 'state k = 1.0\nloss cost = k *')
+    graph = compiled(text)
+    graph.optimizers['trunk'].add_hook(lambda optimizer: chainer.report({'mine': 7.0}), name='mine')
+    trainer = graph.trainer(tmp_path, progress=False, length=(2, 'iteration'))
+
+    def silence(trainer):
+        graph.numbers['k'] = 0.0
+
+    trainer.extend(silence, trigger=(1, 'iteration'))
+    trainer.run()
+    last = trainer.get_extension('LogReport').log[-1]
+    # The first iteration has the loss, the second none; its log is their mean.
+    assert last['k'] == 0.5 and last['mine'] == 7.0 and last['validation/cost'] == 0 and last['cost'] > 0
