@@ -8,7 +8,7 @@ from chainer.iterators import SerialIterator
 from chainer.training import Trainer
 
 from graphdsl.diagnostics import Diagnostic, GraphError, in_order
-from graphdsl.options import Run, RunError
+from graphdsl.options import Run
 from graphdsl.runtime.batches import convert_batch, once
 from graphdsl.runtime.data import DataError
 from graphdsl.runtime.program import Program
