@@ -292,5 +292,12 @@ class Program:
             report: Whether plots and `report.html` are written, at the end and from time to time.
             options: The other attributes of :class:`graphdsl.options.Run`.
         """
+        from graphdsl.training.resuming import former, go_on
         from graphdsl.training.trainer import make_trainer
-        return make_trainer(self, Run(out, report=report, **options), data, converter)
+        run = Run(out, report=report, **options)
+        begun = former(run)
+        if begun is None:
+            return make_trainer(self, run, data, converter)
+        trainer = make_trainer(self, begun.completed(run), data, converter)
+        go_on(trainer, self, run, begun)
+        return trainer

@@ -32,8 +32,8 @@ class Comparison:
     fitting: Entries
 
 
-def compare(saved: Entries, now: Entries, saved_optimizers: Mapping[str, Any], optimizers: Mapping[str, Any]
-            ) -> Comparison:
+def compare(saved: Entries, now: Entries, saved_optimizers: Mapping[str, Any], optimizers: Mapping[str, Any],
+            clock: str) -> Comparison:
     """Compares what a snapshot holds with what a graph has.
 
     Args:
@@ -42,11 +42,14 @@ def compare(saved: Entries, now: Entries, saved_optimizers: Mapping[str, Any], o
         saved_optimizers: Of the snapshot, as :attr:`graphdsl.training.record.Record.optimizers` has them; none where
             that is not known.
         optimizers: Of the graph.
+        clock: Name of the first stream, which is ``main`` in snapshots.
     """
-    parts, former = _parts(now), _parts(saved)
+    parts, former = _parts(now, clock), _parts(saved, clock)
     problems = {part: list(_problems(part, sorted(names), saved, now)) for part, names in parts.items()}
     problems.update((part, [f'{part} is gone']) for part in former if part not in parts)
     for name, reason in _changed_optimizers(saved_optimizers, optimizers, problems):
+        problems[f'optimizer {name}'].append(reason)
+    for name, reason in _lost_momenta(saved, optimizers):
         problems[f'optimizer {name}'].append(reason)
     left_out = {name for part, reasons in problems.items() if reasons for name in former.get(part, ())
                 if not (name.startswith('updater/model:') and name in now and _has_room(saved[name], now[name]))}
@@ -55,13 +58,14 @@ def compare(saved: Entries, now: Entries, saved_optimizers: Mapping[str, Any], o
                       {name: value for name, value in saved.items() if name not in left_out})
 
 
-def _parts(entries: Iterable[str]) -> dict[str, list[str]]:
+def _parts(entries: Iterable[str], clock: str) -> dict[str, list[str]]:
     """Returns the names of the entries of each part of a graph; what every run has belongs to none."""
     found: dict[str, list[str]] = {}
     for name in entries:
         match = _ENTRY.match(name)
         if match is not None:
-            found.setdefault(f'{_TITLES.get(match["kind"], match["kind"])} {match["name"]}', []).append(name)
+            title, part = _TITLES.get(match['kind'], match['kind']), match['name']
+            found.setdefault(f'{title} {clock if (title, part) == ("stream", "main") else part}', []).append(name)
     return found
 
 
@@ -100,3 +104,12 @@ def _changed_optimizers(saved: Mapping[str, Any], now: Mapping[str, Any], proble
             yield name, f'optimizer {name} owns something else than before'
         elif any(f'model {path.partition("/")[0]}' in changed for _, path in owned):
             yield name, f'optimizer {name} owns what does not fit'
+
+
+def _lost_momenta(saved: Entries, optimizers: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """Yields optimizers that were used, and of whose parameters nothing was saved."""
+    for name, (_, owned) in optimizers.items():
+        if saved.get(f'updater/updates:{name}', 0) > 0:
+            for within, path in owned:
+                if f'updater/optimizer:{name}{within}/t' not in saved:
+                    yield name, f'optimizer {name} has nothing saved of {path}'

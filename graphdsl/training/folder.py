@@ -30,8 +30,8 @@ def prepare(out: str | os.PathLike, iteration: int) -> Optional[Path]:
     Raises:
         OSError: If something cannot be made or moved.
     """
+    Path(out).mkdir(parents=True, exist_ok=True)
     folder = Path(os.path.realpath(out))
-    folder.mkdir(parents=True, exist_ok=True)
     names = os.listdir(folder)
     for name in names:
         if _UNFINISHED.fullmatch(name):

@@ -25,6 +25,10 @@ _OF_ITS_OWN = {'out', 'resume', 'partly', 'progress', 'report'}
 _MOST_LINES = 20
 
 
+class SnapshotError(click.ClickException):
+    """Raised for a snapshot that cannot be read, or does not fit."""
+
+
 @dataclass(frozen=True)
 class Former:
     """A run that is to go on.
@@ -68,7 +72,7 @@ def former(run: Run) -> Optional[Former]:
         None if the run is to begin anew: nobody asks to go on, or there is no snapshot in the folder.
 
     Raises:
-        click.ClickException: If the file that is asked for, or every snapshot in the folder, is broken.
+        SnapshotError: If the file that is asked for, or every snapshot in the folder, is broken.
     """
     if run.resume is None:
         return None
@@ -77,14 +81,14 @@ def former(run: Run) -> Optional[Former]:
         click.echo(f'{run.out} has no snapshot to go on from: the run begins', err=True)
         return None
     if run.resume != '' and path.is_file() and damage_of(path):
-        raise click.ClickException(f'{path} is broken: {damage_of(path)}; '
+        raise SnapshotError(f'{path} is broken: {damage_of(path)}; '
                                    '--resume alone takes the newest snapshot that is not')
     try:
         entries = entries_of(path)
     except DataError as error:
-        raise click.ClickException(str(error)) from None
+        raise SnapshotError(str(error)) from None
     if 'updater/iteration' not in entries:
-        raise click.ClickException(f'{path} is no snapshot of a run; snapshots are called `snapshot_iter_...`')
+        raise SnapshotError(f'{path} is no snapshot of a run; snapshots are called `snapshot_iter_...`')
     return Former(path, entries, _record_in(entries, path))
 
 
@@ -100,7 +104,7 @@ def _newest(out: str) -> Optional[Path]:
         broken.append((path, damage))
     if broken:
         lines = [f'no snapshot in {out} can be read', *(f'  {path}: {reason}' for path, reason in broken)]
-        raise click.ClickException('\n'.join(lines))
+        raise SnapshotError('\n'.join(lines))
     return None
 
 
@@ -108,7 +112,7 @@ def _record_in(entries: Mapping[str, numpy.ndarray], path: Path) -> Optional[Rec
     try:
         return Record.of_json(str(entries[_RECORD])) if _RECORD in entries else None
     except ValueError as error:
-        raise click.ClickException(f'{path} cannot be read: {error}') from None
+        raise SnapshotError(f'{path} cannot be read: {error}') from None
 
 
 def go_on(trainer: Trainer, program: Program, run: Run, former: Former) -> None:
@@ -121,17 +125,18 @@ def go_on(trainer: Trainer, program: Program, run: Run, former: Former) -> None:
         former: What to go on from.
 
     Raises:
-        click.ClickException: If the snapshot does not fit.
+        SnapshotError: If the snapshot does not fit.
     """
     optimizers = former.record.optimizers if former.record is not None else {}
-    found = compare(former.entries, _entries_of(trainer), optimizers, optimizers_of(program))
+    found = compare(former.entries, _entries_of(trainer), optimizers, optimizers_of(program),
+                    program.streams[0])
     changes = [*_changed_params(former, program), *_changed_lines(former, program)]
     if found.problems and not run.partly:
-        raise click.ClickException('\n'.join(_refusal(former, found, changes)))
+        raise SnapshotError('\n'.join(_refusal(former, found, changes)))
     try:
         NpzDeserializer(found.fitting, strict=False).load(trainer)
     except DataError as error:
-        raise click.ClickException(f'{former.path} does not fit: {error}') from None
+        raise SnapshotError(f'{former.path} does not fit: {error}') from None
     for line in (*_greeting(trainer, program, former), *changes, *_anew(found)):
         click.echo(line, err=True)
 
