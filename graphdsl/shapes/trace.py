@@ -279,7 +279,7 @@ class Trace(chainer.FunctionHook):
                 return False
             except ArithmeticError:     # what zeros lead to, such as one divided by a loss
                 return False
-            except Exception as error:
+            except (Exception, SystemExit) as error:
                 if not (isinstance(error, ValueError) and 'math domain' in str(error)):
                     self._find(frame, error)
                 return False
@@ -327,7 +327,7 @@ class Trace(chainer.FunctionHook):
         self._meets = False
         try:
             self._evaluate(frame, [node])
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             return None if odd or isinstance(error, Unknown) else (node, error)
         return (node, None) if odd and self._meets else None
 

@@ -14,7 +14,7 @@ from graphdsl.training.snapshots import found_in, iteration_of
 
 # What a process that was killed while it wrote leaves: ours, and Chainer's of its log.
 _UNFINISHED = re.compile(r'\..+\.part|log\w{8}')
-_RESULTS = re.compile(r'log|run\.json|report\.html|weights\.npz|best_.+\.npz|events\.out\.tfevents\..+')
+_RESULTS = re.compile(r'log|run\.json|report\.html|weights\.npz|best_.+\.npz|tensorboard')
 
 
 def prepare(out: str | os.PathLike, iteration: int) -> Optional[Path]:

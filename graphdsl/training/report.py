@@ -92,7 +92,7 @@ class WriteReport(extension.Extension):
             return None
         try:
             return _data_uri(self._program.draw().svg.encode('utf-8'))
-        except RuntimeError:        # it is too large to be laid out
+        except (Exception, SystemExit):     # too large, or code of the user's own; no run ends for want of a picture
             return None
 
 

@@ -35,7 +35,8 @@ def train(make_program: Callable[[], Program], run: Run, default_seed: int, form
     trainer = make_trainer(program, run)
     if former is not None:
         go_on(trainer, program, run, former)
-    with warnings.catch_warnings(), watching.attended(trainer), stoppable(trainer.get_extension('stop')) as stop:
+    with warnings.catch_warnings(), watching.attended(trainer), \
+            stoppable(trainer.get_extension('stop'), is_told=not watching.is_live(trainer)) as stop:
         if run.nan_check:
             # The check says more of what matters, and with its place. Without it these warnings are all there is.
             warnings.filterwarnings('ignore', '.* encountered in ', RuntimeWarning)

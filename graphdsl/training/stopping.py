@@ -59,8 +59,12 @@ class SavingTrigger:
 
 
 @contextlib.contextmanager
-def stoppable(stop: Stop) -> Iterator[Stop]:
+def stoppable(stop: Stop, is_told: bool) -> Iterator[Stop]:
     """Lets a first Ctrl-C or SIGTERM ask a run to stop within the context. A second one does what it does elsewhere.
+
+    Args:
+        stop: What it is asked by.
+        is_told: Whether the user is told that it was heard. That would garble a view that is drawn in place.
 
     In threads other than the main one, signals are not handled.
     """
@@ -72,8 +76,9 @@ def stoppable(stop: Stop) -> Iterator[Stop]:
     def ask(number: int, frame: Any) -> None:
         stop.signal = number
         give_back()
-        with contextlib.suppress(RuntimeError, OSError):    # of a stream that was being written to
-            click.echo('\nstopping after this iteration; the same again stops at once', err=True)
+        if is_told:
+            with contextlib.suppress(RuntimeError, OSError):    # of a stream that was being written to
+                click.echo('\nstopping after this iteration; the same again stops at once', err=True)
 
     def give_back() -> None:
         for number, handler in before.items():

@@ -41,6 +41,14 @@ def extend(trainer: Trainer, program: Program, run: Run, regularly: Regularly) -
         trainer.extend(WriteReport(program, record))
 
 
+def is_live(trainer: Trainer) -> bool:
+    """Says whether the run is drawn in place."""
+    try:
+        return trainer.get_extension('LiveView') is not None
+    except ValueError:
+        return False
+
+
 @contextlib.contextmanager
 def attended(trainer: Trainer) -> Iterator[None]:
     """Ends the live view and writes the report after what happens within, even where another extension failed to end.

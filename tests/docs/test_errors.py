@@ -7,6 +7,7 @@ Blocks of Python whose first line is a name, `# nets.py`, are written to that fi
 the commands print.
 """
 import re
+import shutil
 from pathlib import Path
 
 import pytest
@@ -64,6 +65,7 @@ def test_page(code, command, golden, tmp_path, monkeypatch):
     golden(_OUTPUT.sub(lambda match: f'{match[1]}{err.rstrip()}\n```', text), path)
     if 'console' in right:
         arguments = _COMMAND.match(right['console'])[1].split()
+    shutil.rmtree('result', ignore_errors=True)
     status, out, err = command(*(word.replace('wrong', 'right') for word in arguments))
     assert (status, err) == (0, ''), 'the right program is wrong'
     if arguments[0] == 'check':
