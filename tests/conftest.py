@@ -37,3 +37,12 @@ def command():
         return end.value.code or 0, out.getvalue(), err.getvalue()
 
     return run
+
+
+@pytest.fixture
+def without_pictures(monkeypatch):
+    """Lets reports be written without the picture of their graph, which takes a process each to lay out."""
+    def draw(*_):
+        raise RuntimeError
+
+    monkeypatch.setattr('graphdsl.compiled.CompiledGraph.draw', draw)

@@ -12,6 +12,8 @@ import pytest
 from graphdsl.diagnostics import Diagnostic, GraphError, Source
 from graphdsl.driver import translate
 
+pytestmark = pytest.mark.usefixtures('without_pictures')
+
 BAD = Path(__file__).parent
 SOURCE = Path(__file__).parents[2] / 'graphdsl'
 PROGRAMS = sorted(BAD.glob('*.graph'))

@@ -14,6 +14,8 @@ import pytest
 
 from graphdsl.diagnostics.catalogue import TITLES
 
+pytestmark = pytest.mark.usefixtures('without_pictures')
+
 DOCS = Path(__file__).parents[2] / 'docs'
 PAGES = DOCS / 'errors'
 SOURCE = Path(__file__).parents[2] / 'graphdsl'
