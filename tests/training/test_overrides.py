@@ -12,6 +12,8 @@ from graphdsl.cli import main
 from graphdsl.options import RunError
 from rules import T, X, arrays, compiled
 
+pytestmark = pytest.mark.usefixtures('without_pictures')
+
 FILE = """
 data flowers { train = iris(split="train"); test = iris(split="test") }
 input x: float32[4], t: int32 from flowers

@@ -10,6 +10,8 @@ from pathlib import Path
 import numpy
 import pytest
 
+pytestmark = pytest.mark.usefixtures('without_pictures')
+
 GRAPH = '''
 param width = 8
 data flowers {

@@ -12,6 +12,8 @@ from click.testing import CliRunner
 import graphdsl
 from graphdsl.cli import main
 
+pytestmark = pytest.mark.usefixtures('without_pictures')
+
 GRAPH = """
 param count = 2
 data strips {
