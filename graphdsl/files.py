@@ -31,10 +31,16 @@ def replacing(path: Union[str, os.PathLike]) -> Iterator[BinaryIO]:
             os.fsync(file.fileno())
             temporary.chmod(target.stat().st_mode & 0o777 if target.exists() else 0o666 & ~_umask())
             temporary.replace(target)
-            _sync(target.parent)
         except BaseException:
             temporary.unlink()
             raise
+    _sync(target.parent)
+
+
+def replace_by(path: Union[str, os.PathLike], content: Union[str, bytes, memoryview]) -> None:
+    """Writes a file, text as UTF-8; see :func:`replacing`."""
+    with replacing(path) as file:
+        file.write(content.encode('utf-8') if isinstance(content, str) else content)
 
 
 def _sync(folder: Path) -> None:

@@ -47,8 +47,8 @@ def compile_command(file: str, params: dict[str, str], allow_imports: tuple[str,
         else:
             write(Path(target), text)
         return
-    from graphdsl.training.resuming import former
-    begun = former(run)
+    from graphdsl.training.resuming import find_former
+    begun = find_former(run)
     if begun is not None:
         params, run = {**begun.given, **params}, begun.completed(run)
     with guarded(limits, source):

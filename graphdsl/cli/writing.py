@@ -7,13 +7,13 @@ from typing import Iterator, Union
 
 import click
 
-from graphdsl.files import replacing
+from graphdsl.files import replace_by
 
 
 def write(path: Path, content: Union[str, bytes, memoryview]) -> None:
     """Writes a whole file or nothing, text as UTF-8; says in a line what prevents it."""
-    with saying_what_is_unwritten(path), replacing(path) as file:
-        file.write(content.encode('utf-8') if isinstance(content, str) else content)
+    with saying_what_is_unwritten(path):
+        replace_by(path, content)
 
 
 @contextlib.contextmanager

@@ -8,7 +8,7 @@ from typing import Iterable, Sequence, Union
 import numpy
 
 from graphdsl.diagnostics import GraphError
-from graphdsl.files import replacing
+from graphdsl.files import replace_by
 from graphdsl.runtime.program import Program
 
 
@@ -77,8 +77,7 @@ def export(program: Program, path: Union[str, os.PathLike], outputs: Iterable[st
     if not difference <= tolerance:
         raise ExportError(f'onnxruntime computes another `{where}` than Chainer: the difference is {difference:.2g}, '
                           f'and the tolerance {tolerance:g}. Nothing was written')
-    with replacing(path) as file:
-        file.write(content)
+    replace_by(path, content)
     return Exported(tuple(map(str, exporter.inputs)), tuple(map(str, exporter.outputs)), difference, COUNTS)
 
 

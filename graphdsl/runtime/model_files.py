@@ -1,7 +1,6 @@
 """Files of models: what Chainer's serializers write, checked as a whole before anything is loaded."""
 from __future__ import annotations
 
-import io
 import os
 import zipfile
 import zlib
@@ -12,10 +11,10 @@ import chainer
 import numpy
 from chainer.serializers import DictionarySerializer, NpzDeserializer
 
-from graphdsl.files import replacing
+from graphdsl.files import replace_by
 from graphdsl.runtime.archive import archived
 from graphdsl.runtime.data.errors import DataError, listing, reading
-from graphdsl.runtime.weights import opened
+from graphdsl.runtime.weights import entries_of, is_none, member, opened
 
 #: Where the models of a run stand in its snapshots.
 IN_SNAPSHOT = 'updater/model:'
@@ -58,9 +57,7 @@ def save(models: Mapping[str, chainer.Link], path: str | os.PathLike, model: Opt
             serializer[name].save(link)
     else:
         serializer.save(_named(models, model))
-    content = archived(serializer.target)
-    with replacing(path) as file:
-        file.write(content)
+    replace_by(path, archived(serializer.target))
 
 
 def load(models: Mapping[str, chainer.Link], path: str | os.PathLike, model: Optional[str] = None
@@ -86,10 +83,10 @@ def load(models: Mapping[str, chainer.Link], path: str | os.PathLike, model: Opt
         places = {name: file.place(name) for name in wanted}
         if model is not None and _is_alone(file, places[model], wanted[model]):
             places[model] = ''
-        differences = {name: file.differences(places[name], _entries(link)) for name, link in wanted.items()}
+        differences = {name: file.differences(places[name], entries_of(link)) for name, link in wanted.items()}
         if any(differences.values()):
             raise DataError(f'{path} does not fit: {_told(differences)}', _advice(file, models, model))
-        arrays = {name: file.arrays(places[name], _entries(link)) for name, link in wanted.items()}
+        arrays = {name: file.arrays(places[name], entries_of(link)) for name, link in wanted.items()}
         counts = file.counts() if file.is_snapshot else None
     for name, link in wanted.items():
         NpzDeserializer(arrays[name]).load(link)
@@ -104,14 +101,7 @@ def _named(models: Mapping[str, chainer.Link], model: str) -> chainer.Link:
 
 def _is_alone(file: _File, place: Optional[str], link: chainer.Link) -> bool:
     """Says whether a file is taken as that of a single model."""
-    return not file.differences('', _entries(link)) or (place is None and not file.is_snapshot)
-
-
-def _entries(link: chainer.Link) -> dict[str, numpy.ndarray]:
-    """Returns what a link saves, sorted by name; an entry that is not initialized is an array of None."""
-    serializer = DictionarySerializer()
-    serializer.save(link)
-    return {name: numpy.asarray(value) for name, value in sorted(serializer.target.items())}
+    return not file.differences('', entries_of(link)) or (place is None and not file.is_snapshot)
 
 
 @dataclass(frozen=True)
@@ -159,7 +149,7 @@ class _File:
     def _difference(self, entry: str, name: str, wanted: numpy.ndarray) -> str:
         kind = self._kind(entry)
         if kind is None:
-            if not self._is_none(entry):
+            if not is_none(self.npz, entry):
                 return f'has a Python object as {name!r}, which might run code'
             return '' if wanted.dtype == object else f'has no value for {name!r}'
         dtype, shape = kind
@@ -169,7 +159,7 @@ class _File:
     def _kind(self, entry: str) -> Optional[tuple[numpy.dtype, tuple[int, ...]]]:
         """Reads what an array is, and not the array: a few kilobytes can hold gigabytes of zeros."""
         if entry not in self.kinds:
-            with self._damage(entry), self.npz.zip.open(self._member(entry)) as stream:
+            with self._damage(entry), self.npz.zip.open(member(self.npz, entry)) as stream:
                 version = numpy.lib.format.read_magic(stream)
                 read = numpy.lib.format.read_array_header_1_0 if version == (1, 0) else \
                     numpy.lib.format.read_array_header_2_0
@@ -177,18 +167,8 @@ class _File:
             self.kinds[entry] = None if dtype.hasobject else (dtype, shape)
         return self.kinds[entry]
 
-    def _member(self, entry: str) -> str:
-        return entry + '.npy' if entry + '.npy' in self.npz.zip.namelist() else entry
-
     def _damage(self, entry: str) -> _Damage:
         return _Damage(f'{entry!r} in {self.path}')
-
-    def _is_none(self, entry: str) -> bool:
-        """Tells whether an entry is None, which Chainer writes for what has no value, and no other object."""
-        none = io.BytesIO()
-        numpy.save(none, numpy.asarray(None))
-        member = self.npz.zip.getinfo(self._member(entry))
-        return member.file_size == len(none.getvalue()) and self.npz.zip.read(member) == none.getvalue()
 
     def arrays(self, place: str, wanted: Mapping[str, numpy.ndarray]) -> dict[str, numpy.ndarray]:
         """Reads the entries of a model."""
@@ -197,7 +177,6 @@ class _File:
             with self._damage(place + name):
                 found[name] = numpy.asarray(None) if self._kind(place + name) is None else self.npz[place + name]
         return found
-
 
     def counts(self) -> Counts:
         """Reads where in a run a snapshot was written."""
@@ -239,7 +218,7 @@ def _told(differences: Mapping[str, list[str]]) -> str:
 
 def _advice(file: _File, models: Mapping[str, chainer.Link], model: Optional[str]) -> str:
     """Says what else the file may be."""
-    alone = [name for name, link in models.items() if not file.differences('', _entries(link))]
+    alone = [name for name, link in models.items() if not file.differences('', entries_of(link))]
     if alone and model is None:
         return f'it is the file of a single model, such as {alone[0]!r}: say which'
     if alone:

@@ -184,7 +184,7 @@ class Program:
         names = [one.name for one in (*self.inputs, *self.noises) if one.stream == stream]
         shapes = (getattr(array(batch[name]), 'shape', ()) for name in names if name in batch)
         rows = next((shape[0] for shape in shapes if shape), None)
-        return self.settings.batches.get(stream, self.settings.batch) if rows is None else rows
+        return self.settings.batch_of(stream) if rows is None else rows
 
     def save_weights(self, path: Union[str, os.PathLike], model: Optional[str] = None) -> None:
         """Saves parameters and persistent values to an npz file, whole or not at all.
@@ -292,10 +292,10 @@ class Program:
             report: Whether plots and `report.html` are written, at the end and from time to time.
             options: The other attributes of :class:`graphdsl.options.Run`.
         """
-        from graphdsl.training.resuming import former, go_on
+        from graphdsl.training.resuming import find_former, go_on
         from graphdsl.training.trainer import make_trainer
         run = Run(out, report=report, **options)
-        begun = former(run)
+        begun = find_former(run)
         if begun is None:
             return make_trainer(self, run, data, converter)
         trainer = make_trainer(self, begun.completed(run), data, converter)

@@ -50,3 +50,7 @@ class Train(NamedTuple):
     batches: dict[str, int] = {}
     streams: tuple[str, ...] = ()
     counts_epochs: bool = True
+
+    def batch_of(self, stream: str) -> int:
+        """Returns how many examples a minibatch of a stream has."""
+        return self.batches.get(stream, self.batch)

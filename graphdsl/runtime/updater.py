@@ -85,7 +85,7 @@ class Updater(StandardUpdater):
 
     def _batch_size(self, stream: str) -> int:
         size = getattr(self.get_iterator(stream), 'batch_size', None)
-        return self._program.settings.batches.get(stream, self._program.settings.batch) if size is None else size
+        return self._program.settings.batch_of(stream) if size is None else size
 
     @property
     def examples(self) -> int:

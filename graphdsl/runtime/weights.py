@@ -1,6 +1,7 @@
 """Weights from files."""
 from __future__ import annotations
 
+import io
 import os
 import zipfile
 import zlib
@@ -29,7 +30,7 @@ def load(link: chainer.Link, path: str | os.PathLike, at: str = '', partly: bool
         DataError: If the file can't be read, or doesn't fit.
     """
     prefix = at.strip('/') + '/' if at.strip('/') else ''
-    wanted = _entries(link)
+    wanted = entries_of(link)
     with reading(path), open(path, 'rb') as stream:
         file = opened(stream, path)
         names = list(file.keys())
@@ -41,7 +42,7 @@ def load(link: chainer.Link, path: str | os.PathLike, at: str = '', partly: bool
     NpzDeserializer(fitting, strict=False).load(link)
 
 
-def _entries(link: chainer.Link) -> Mapping[str, numpy.ndarray]:
+def entries_of(link: chainer.Link) -> Mapping[str, numpy.ndarray]:
     """Returns what a link would save, sorted by name; an entry that is not initialized is an array of None."""
     serializer = DictionarySerializer()
     serializer.save(link)
@@ -63,6 +64,24 @@ def opened(stream: BinaryIO, path: str | os.PathLike) -> numpy.lib.npyio.NpzFile
     return file
 
 
+def member(file: numpy.lib.npyio.NpzFile, name: str) -> zipfile.ZipInfo:
+    """Returns where an entry of an npz file stands in its archive.
+
+    Raises:
+        KeyError: If there is no such entry.
+    """
+    found = next((info for info in file.zip.infolist() if info.filename == name + '.npy'), None)
+    return file.zip.getinfo(name) if found is None else found
+
+
+def is_none(file: numpy.lib.npyio.NpzFile, name: str) -> bool:
+    """Tells whether an entry is None, which Chainer writes for what has no value, and no other object."""
+    none = io.BytesIO()
+    numpy.save(none, numpy.asarray(None))
+    entry = member(file, name)
+    return entry.file_size == len(none.getvalue()) and file.zip.read(entry) == none.getvalue()
+
+
 def _read(file: numpy.lib.npyio.NpzFile, name: str, path: str | os.PathLike, wanted: numpy.ndarray) -> numpy.ndarray:
     _check_size(file, name, path, wanted)
     try:
@@ -79,7 +98,7 @@ def _read(file: numpy.lib.npyio.NpzFile, name: str, path: str | os.PathLike, wan
 
 def _check_size(file: numpy.lib.npyio.NpzFile, name: str, path: str | os.PathLike, wanted: numpy.ndarray) -> None:
     """Refuses an entry that unpacks to far more than fits: a few kilobytes can hold gigabytes of zeros."""
-    size = next((info.file_size for info in file.zip.infolist() if info.filename in (name, name + '.npy')), 0)
+    size = member(file, name).file_size
     if wanted.dtype != object and size > _HEADER + _WIDEST * wanted.size:
         raise DataError(f'{path} does not fit: {name!r} has {size:,} bytes, and {wanted.size:,} numbers are wanted',
                         'is this the file of another model?')

@@ -10,9 +10,8 @@ from typing import Iterable, Mapping, Optional, Sequence
 
 from chainer.training import Trainer, extension
 
-from graphdsl.runtime.arrays import array
 from graphdsl.runtime.program import Program
-from graphdsl.training.ending import IntervalAndEnd, Regularly
+from graphdsl.training.ending import IntervalAndEnd, Mean, Regularly
 
 #: All models as they are when the run ends, in the folder of results.
 LAST = 'weights.npz'
@@ -40,14 +39,10 @@ class Best:
     Attributes:
         value: The best one; None before there is any.
         iteration: After which it was reported.
-        total: Sum of what was reported since the last evaluation.
-        count: How often it was.
     """
 
     value: Optional[float] = None
     iteration: int = 0
-    total: float = 0.0
-    count: int = 0
 
 
 class KeepBest(extension.Extension):
@@ -75,20 +70,20 @@ class KeepBest(extension.Extension):
         self._falling = dict(reports)
         self._is_due = is_due
         self.best = {name: Best() for name in self._falling}
+        self._means = {name: Mean() for name in self._falling}
         self.files = file_names(self._falling)
 
     def __call__(self, trainer: Trainer) -> None:
-        for name, best in self.best.items():
+        for name, mean in self._means.items():
             if name in trainer.observation:
-                best.total += float(array(trainer.observation[name]))
-                best.count += 1
+                mean.add(trainer.observation[name])
         if not self._is_due(trainer):
             return
         for name, best in self.best.items():
-            if best.count and self._is_better(name, best.total / best.count):
+            value = self._means[name].taken()
+            if value is not None and self._is_better(name, value):
                 self._program.save_weights(Path(trainer.out) / self.files[name])
-                best.value, best.iteration = best.total / best.count, trainer.updater.iteration
-            best.total, best.count = 0.0, 0
+                best.value, best.iteration = value, trainer.updater.iteration
 
     def _is_better(self, name: str, value: float) -> bool:
         so_far = self.best[name].value
@@ -100,9 +95,11 @@ class KeepBest(extension.Extension):
         """Saves what was best, or sets it to what was saved of the same reports."""
         self._is_due.serialize(serializer['is_due'])
         # In one entry, so that a run goes on though its reports are others.
-        text = serializer('best', json.dumps({name: asdict(best) for name, best in self.best.items()}))
-        saved = json.loads(str(text))
-        self.best.update({name: Best(**saved[name]) for name in self.best if name in saved})
+        text = serializer('best', json.dumps({name: [asdict(best), asdict(self._means[name])]
+                                              for name, best in self.best.items()}))
+        for name, (best, mean) in json.loads(str(text)).items():
+            if name in self.best:
+                self.best[name], self._means[name] = Best(**best), Mean(**mean)
 
 
 def file_names(reports: Iterable[str]) -> Mapping[str, str]:

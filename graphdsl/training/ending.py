@@ -1,6 +1,7 @@
 """When a run ends, and what is done at its end."""
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any, Callable, Mapping, Optional
 
 from chainer.training import extension, triggers
@@ -56,6 +57,30 @@ class Ending(extension.Extension):
             self._stall.serialize(serializer['stall'])
 
 
+@dataclass
+class Mean:
+    """Mean of a report since the last evaluation.
+
+    Attributes:
+        total: Sum of what was reported since then.
+        count: How often it was.
+    """
+
+    total: float = 0.0
+    count: int = 0
+
+    def add(self, value: Any) -> None:
+        """Adds a value: a number, or a scalar array or variable."""
+        self.total += float(array(value))
+        self.count += 1
+
+    def taken(self) -> Optional[float]:
+        """Returns the mean, None if nothing was reported, and begins anew."""
+        mean = self.total / self.count if self.count else None
+        self.total, self.count = 0.0, 0
+        return mean
+
+
 class Stall:
     """Tells when a report has not improved for some evaluations.
 
@@ -75,25 +100,35 @@ class Stall:
         self._interval = triggers.IntervalTrigger(*interval)
         self._best = -float('inf')
         self._without = 0
-        self._total, self._values = 0.0, 0
+        self._mean = Mean()
 
     def __call__(self, trainer) -> bool:
         if self._report in trainer.observation:
-            self._total += float(array(trainer.observation[self._report]))
-            self._values += 1
-        if self._interval(trainer) and self._values:
-            value = self._sign * self._total / self._values
+            self._mean.add(trainer.observation[self._report])
+        mean = self._mean.taken() if self._interval(trainer) else None
+        if mean is not None:
+            value = self._sign * mean
             self._without = 0 if value > self._best else self._without + 1
             self._best = max(value, self._best)
-            self._total, self._values = 0.0, 0
         return self._without >= self._patience
 
     def serialize(self, serializer) -> None:
         self._interval.serialize(serializer['interval'])
         self._best = float(serializer('best', self._best))
         self._without = int(serializer('without', self._without))
-        self._total = float(serializer('total', self._total))
-        self._values = int(serializer('values', self._values))
+        self._mean.total = float(serializer('total', self._mean.total))
+        self._mean.count = int(serializer('values', self._mean.count))
+
+
+def is_reached(length: tuple[int, str], updater) -> bool:
+    """Says whether a run is as long as it is to be.
+
+    Args:
+        length: Such as ``(20, 'epoch')``.
+        updater: Of the run.
+    """
+    end, unit = length
+    return (updater.iteration if unit == 'iteration' else updater.epoch) >= end
 
 
 class AtEnd(triggers.IntervalTrigger):
@@ -115,9 +150,7 @@ class AtEnd(triggers.IntervalTrigger):
 
     def is_done(self, trainer) -> bool:
         """Says whether the run has come to its end. An interval would fire where it is passed, and not after that."""
-        end, unit = self.get_training_length()
-        done = trainer.updater.iteration if unit == 'iteration' else trainer.updater.epoch
-        return self._ending.has_come or done >= end
+        return self._ending.has_come or is_reached(self.get_training_length(), trainer.updater)
 
 
 class IntervalAndEnd(triggers.IntervalTrigger):
@@ -136,9 +169,7 @@ class IntervalAndEnd(triggers.IntervalTrigger):
 
     def __call__(self, trainer) -> bool:
         fires = super().__call__(trainer)
-        end, unit = self._length
-        done = trainer.updater.iteration if unit == 'iteration' else trainer.updater.epoch
-        return fires or self._ending.has_come or done >= end
+        return fires or self._ending.has_come or is_reached(self._length, trainer.updater)
 
 
 class Regularly:

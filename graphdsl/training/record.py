@@ -16,7 +16,7 @@ from typing import Any, Mapping, Optional
 import chainer
 from chainer.training import extension
 
-from graphdsl.files import replacing
+from graphdsl.files import replace_by
 from graphdsl.options import Run
 from graphdsl.runtime.program import Program
 from graphdsl.training.folder import prepare
@@ -96,6 +96,7 @@ class Record:
 
 
 def optimizers_of(program: Program) -> dict[str, Any]:
+    """Returns of each optimizer, by name, its class, and of each parameter its path in the target and in the models."""
     names = {id(parameter): model + name for model, link in program.models.items()
              for name, parameter in link.namedparams()}
     return {name: [type(optimizer).__name__, [[within, names[id(parameter)]]
@@ -164,8 +165,7 @@ def _write(path: Path, text: str, former: Optional[str]) -> None:
         raise FileExistsError(errno.EEXIST, 'it is there, and not from a run; take it away, or choose another --out',
                               str(path))
     try:
-        with replacing(path) as file:
-            file.write(text.encode('utf-8'))
+        replace_by(path, text)
     except OSError as error:
         raise OSError(error.errno, error.strerror, str(path)) from None
 

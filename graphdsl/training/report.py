@@ -15,9 +15,10 @@ import jinja2
 from chainer.training import extension
 
 from graphdsl.diagnostics import GraphError, render
-from graphdsl.files import replacing
+from graphdsl.files import replace_by
 from graphdsl.runtime.program import Program
 from graphdsl.training import plots
+from graphdsl.training.ending import is_reached
 from graphdsl.training.names import COUNTS, base_of, evaluation_of, family_of, folded, is_statistic
 from graphdsl.training.record import Record, WriteRecord
 from graphdsl.training.triggers import always
@@ -111,8 +112,8 @@ def how_it_ended(trainer, program: Program, record: Record, error: Optional[Base
     if error is not None:
         return End('failed', f'Failed {place}.',
                    str(error) if isinstance(error, GraphError) else f'{type(error).__name__}: {error}')
-    length, unit = record.length
-    if (trainer.updater.iteration if unit == 'iteration' else trainer.updater.epoch) >= length:
+    if is_reached(record.length, trainer.updater):
+        length, unit = record.length
         return End('finished', f'Finished after {length} {unit}{"s" * (length > 1)}.')
     if not trainer.get_extension('ending').has_come:
         return End('interrupted', f'Stopped after {trainer.updater.iteration} iterations.')
@@ -138,8 +139,8 @@ def write_report(trainer, program: Program, record: Record, end: End, picture: O
     for name, panels in plots.panels(log, program.losses).items():
         png, svg = plots.draw(panels)
         curves[_TITLES[name]] = _data_uri(svg)
-        _replace(out / f'{name}.png', png)
-    _replace(out / 'report.html', page(trainer, program, record, end, picture, curves).encode('utf-8'))
+        replace_by(out / f'{name}.png', png)
+    replace_by(out / 'report.html', page(trainer, program, record, end, picture, curves))
 
 
 def page(trainer, program: Program, record: Record, end: End, picture: Optional[str],
@@ -225,8 +226,3 @@ def _families(rows: Iterable[tuple[str, ...]]) -> list[tuple[str, ...]]:
         found.setdefault(tuple(map(family_of, row)), []).append(row)
     return [(f'{key[0]} ({len(members)})', *key[1:]) if len(members) > 1 else members[0]
             for key, members in found.items()]
-
-
-def _replace(path: Path, content: bytes) -> None:
-    with replacing(path) as file:
-        file.write(content)

@@ -62,7 +62,7 @@ def _hashable(value: Any) -> Any:
     return tuple(map(_hashable, value)) if isinstance(value, list) else value
 
 
-def former(run: Run) -> Optional[Former]:
+def find_former(run: Run) -> Optional[Former]:
     """Finds the snapshot to go on from.
 
     Args:
@@ -80,9 +80,9 @@ def former(run: Run) -> Optional[Former]:
     if path is None:
         click.echo(f'{run.out} has no snapshot to go on from: the run begins', err=True)
         return None
-    if run.resume != '' and path.is_file() and damage_of(path):
-        raise SnapshotError(f'{path} is broken: {damage_of(path)}; '
-                                   '--resume alone takes the newest snapshot that is not')
+    damage = damage_of(path) if run.resume != '' and path.is_file() else None
+    if damage is not None:
+        raise SnapshotError(f'{path} is broken: {damage}; --resume alone takes the newest snapshot that is not')
     try:
         entries = entries_of(path)
     except DataError as error:
@@ -128,8 +128,7 @@ def go_on(trainer: Trainer, program: Program, run: Run, former: Former) -> None:
         SnapshotError: If the snapshot does not fit.
     """
     optimizers = former.record.optimizers if former.record is not None else {}
-    found = compare(former.entries, _entries_of(trainer), optimizers, optimizers_of(program),
-                    program.streams[0])
+    found = compare(former.entries, _entries_of(trainer), optimizers, optimizers_of(program), program.streams[0])
     changes = [*_changed_params(former, program), *_changed_lines(former, program)]
     if found.problems and not run.partly:
         raise SnapshotError('\n'.join(_refusal(former, found, changes)))

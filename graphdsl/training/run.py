@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any, Callable, Mapping, Optional
 
 import click
+from chainer.training import Trainer
 
 from graphdsl.options import Run
 from graphdsl.runtime.origin import Origin
@@ -13,7 +14,7 @@ from graphdsl.runtime.program import Program
 from graphdsl.runtime.seeds import set_seed
 from graphdsl.training import watching
 from graphdsl.training.progress import final_report
-from graphdsl.training.resuming import Former, former, go_on
+from graphdsl.training.resuming import Former, find_former, go_on
 from graphdsl.training.stopping import how_to_go_on, stoppable
 from graphdsl.training.trainer import make_trainer
 
@@ -35,16 +36,22 @@ def train(make_program: Callable[[], Program], run: Run, default_seed: int, form
     trainer = make_trainer(program, run)
     if former is not None:
         go_on(trainer, program, run, former)
-    with warnings.catch_warnings(), watching.attended(trainer), \
+    with watching.attended(trainer), \
             stoppable(trainer.get_extension('stop'), is_told=not watching.is_live(trainer)) as stop:
-        if run.nan_check:
-            # The check says more of what matters, and with its place. Without it these warnings are all there is.
-            warnings.filterwarnings('ignore', '.* encountered in ', RuntimeWarning)
-        trainer.run(show_loop_exception_msg=False)
+        run_trainer(trainer, run)
     if stop.is_saved and not trainer.stop_trigger.is_done(trainer):
         click.echo(how_to_go_on(trainer), err=True)
         raise click.exceptions.Exit(128 + stop.signal)
     print(final_report(trainer.get_extension('LogReport').log, Path(run.out)))
+
+
+def run_trainer(trainer: Trainer, run: Run) -> None:
+    """Runs a Trainer. NumPy warns of values that are not finite only where nothing checks them."""
+    with warnings.catch_warnings():
+        if run.nan_check:
+            # The check says more of what matters, and with its place. Without it these warnings are all there is.
+            warnings.filterwarnings('ignore', '.* encountered in ', RuntimeWarning)
+        trainer.run(show_loop_exception_msg=False)
 
 
 def main(module: Mapping[str, Any]) -> None:
@@ -63,7 +70,7 @@ def main(module: Mapping[str, Any]) -> None:
     @click.pass_context
     def command(context: click.Context, run: Run) -> None:
         with exit_status(context, show_error), writing_to(run.out):
-            begun = former(run)
+            begun = find_former(run)
             train(lambda: Program(module, Origin.of_module(module['__file__'])),
                   begun.completed(run) if begun is not None else run, module['TRAIN'].seed, begun)
 

@@ -3,20 +3,18 @@ from __future__ import annotations
 
 from chainer.training import Trainer, extensions
 
-from graphdsl.options import Run
 from graphdsl.runtime.program import Program
 from graphdsl.training import best, snapshots
 from graphdsl.training.ending import Regularly
 from graphdsl.training.stopping import SavingTrigger, Stop
 
 
-def extend(trainer: Trainer, program: Program, run: Run, regularly: Regularly, stop: Stop) -> None:
+def extend(trainer: Trainer, program: Program, regularly: Regularly, stop: Stop) -> None:
     """Adds the extensions that save.
 
     Args:
         trainer: What is extended.
         program: The graph.
-        run: What is asked of the run.
         regularly: Makes triggers that also fire where the run ends.
         stop: Knows whether the run is to stop, and so is saved.
     """

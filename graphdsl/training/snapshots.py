@@ -1,7 +1,6 @@
 """Snapshots: written whole or not at all, found again, checked, and read as data, never as code."""
 from __future__ import annotations
 
-import io
 import os
 import re
 import struct
@@ -15,8 +14,9 @@ from chainer.serializers import NpzDeserializer
 from chainer.training.extensions import snapshot_writers
 
 from graphdsl.files import replacing
+from graphdsl.runtime.archive import write_archive
 from graphdsl.runtime.data.errors import DataError, reading
-from graphdsl.runtime.weights import opened
+from graphdsl.runtime.weights import is_none, opened
 
 _NAME = re.compile(r'snapshot_iter_(\d+)')
 # Where a zip file without a comment has the number of its entries, in two bytes.
@@ -35,10 +35,7 @@ class Writer(snapshot_writers.Writer):
 
     def __call__(self, filename: str, outdir: str, target: Mapping[str, numpy.ndarray]) -> None:
         with replacing(Path(outdir) / filename) as file:
-            with zipfile.ZipFile(file, 'w', allowZip64=True) as archive:
-                for name, array in target.items():
-                    with archive.open(name + '.npy', 'w', force_zip64=True) as entry:
-                        numpy.lib.format.write_array(entry, numpy.asanyarray(array))
+            write_archive(file, target)
         self._post_save()
 
 
@@ -106,16 +103,10 @@ class _Entries(Mapping[str, numpy.ndarray]):
         try:
             return self._file[name]
         except ValueError:
-            if self._is_none(name):
+            if is_none(self._file, name):
                 return numpy.asarray(None)
             raise DataError(f'{name!r} in {self._path} is no array of numbers but a Python object',
                             'such entries are not read, as reading them may run code') from None
-
-    def _is_none(self, name: str) -> bool:
-        none = io.BytesIO()
-        numpy.save(none, numpy.asarray(None))
-        entry = next(info for info in self._file.zip.infolist() if info.filename in (name, name + '.npy'))
-        return entry.file_size == len(none.getvalue()) and self._file.zip.read(entry) == none.getvalue()
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._file)

@@ -39,7 +39,7 @@ def make_trainer(program: Program, run: Run, data: Optional[Mapping[str, Any]] =
     datasets = datasets_of(program, data)
     program = overridden(program, run, datasets)
     settings, seed = program.settings, program.settings.seed
-    batch = {name: settings.batches.get(name, settings.batch) for name in datasets}
+    batch = {name: settings.batch_of(name) for name in datasets}
     iterators = {name: _training_iterator(program, name, entries['train'], batch[name], SeededOrder(seed, name))
                  for name, entries in datasets.items()}
     problems = [problem for name, entries in datasets.items() for entry, dataset in entries.items()
@@ -57,7 +57,7 @@ def make_trainer(program: Program, run: Run, data: Optional[Mapping[str, Any]] =
                    priority=BEFORE_EVALUATION)
     trainer.extend(ending, name='ending', trigger=(1, 'iteration'))
     watching.extend(trainer, program, run, regularly)
-    saving.extend(trainer, program, run, regularly, stop)
+    saving.extend(trainer, program, regularly, stop)
     return trainer
 
 

@@ -7,6 +7,7 @@ from typing import Optional
 import optuna
 from chainer.training import Trainer, extension, triggers
 
+from graphdsl.training.ending import Mean
 from graphdsl.tuning.goal import Goal
 
 
@@ -43,22 +44,21 @@ class Observer(extension.Extension):
         self._trial = trial
         self._goal = goal
         self._interval = triggers.IntervalTrigger(*interval)
-        self._total, self._count = 0.0, 0
+        self._mean = Mean()
 
     def __call__(self, trainer: Trainer) -> None:
         value = self._goal.value(trainer.observation)
         if value is not None:
-            self._total += value
-            self._count += 1
+            self._mean.add(value)
         is_due = self._interval(trainer)
-        if self._count and (is_due or '/' in self._goal.report):
+        if self._mean.count and (is_due or '/' in self._goal.report):
             self._report(trainer.updater.iteration)
             if self._trial.should_prune():
                 raise optuna.TrialPruned
 
     def finish(self, trainer: Trainer) -> None:
         """Reports what came after the last evaluation."""
-        if self._count:
+        if self._mean.count:
             self._report(trainer.updater.iteration)
 
     def best(self) -> Optional[float]:
@@ -66,8 +66,7 @@ class Observer(extension.Extension):
         return (min if self._goal.is_falling else max)(self.values, default=None)
 
     def _report(self, iteration: int) -> None:
-        value = self._total / self._count
-        self._total, self._count = 0.0, 0
+        value = self._mean.taken()
         if not math.isfinite(value):
             raise NotFinite(f'`{self._goal.report}` is {value} after iteration {iteration}')
         self.values.append(value)

@@ -6,7 +6,7 @@ import io
 
 from optuna.trial import FrozenTrial, TrialState
 
-from graphdsl.files import replacing
+from graphdsl.files import replace_by
 from graphdsl.tuning.space import shown
 from graphdsl.tuning.study import MESSAGE, Study
 
@@ -27,8 +27,7 @@ def write(study: Study) -> None:
         writer.writerow([trial.number, _STATES[trial.state], _value(trial), *(values.get(name, '') for name in params),
                          len(trial.intermediate_values), f'{trial.duration.total_seconds():.1f}',
                          trial.user_attrs.get(MESSAGE, _DIED if trial.state == TrialState.FAIL else '')])
-    with replacing(study.out / 'trials.csv') as file:
-        file.write(text.getvalue().encode())
+    replace_by(study.out / 'trials.csv', text.getvalue())
 
 
 def line(study: Study, trial: FrozenTrial) -> str:

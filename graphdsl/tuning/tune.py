@@ -2,7 +2,6 @@
 from __future__ import annotations
 
 import os
-import warnings
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Iterable, Iterator, Mapping, Optional, Sequence, Union
@@ -17,6 +16,7 @@ from graphdsl.guard import guarded
 from graphdsl.limits import Limits, with_room
 from graphdsl.options import Run, RunError
 from graphdsl.runtime.seeds import set_seed
+from graphdsl.training.run import run_trainer
 from graphdsl.training.trainer import make_trainer
 from graphdsl.tuning import table
 from graphdsl.tuning.goal import Goal
@@ -156,10 +156,7 @@ def _run(study: Study, claimed: Claimed, file: File, run: Run) -> Ended:
         trainer = make_trainer(program, replace(run, out=str(claimed.out), report=False))
         observer = Observer(trial, study.goal, run.evaluate or program.settings.evaluate)
         trainer.extend(observer)
-        with warnings.catch_warnings():
-            if run.nan_check:
-                warnings.filterwarnings('ignore', '.* encountered in ', RuntimeWarning)
-            trainer.run(show_loop_exception_msg=False)
+        run_trainer(trainer, run)
         observer.finish(trainer)
         best = observer.best()
         if best is None:

@@ -82,7 +82,7 @@ class Arrays:
         for stream in self.program.streams:
             names = [i.name for i in self.program.inputs if i.stream == stream and i.name != '_']
             if names and not self.lacks(names):
-                found[stream] = once(self._dataset(names), batch or batch_of(self.program, stream))
+                found[stream] = once(self._dataset(names), batch or self.program.settings.batch_of(stream))
         return found
 
     def _dataset(self, names: Sequence[str]) -> DictDataset:
@@ -147,7 +147,7 @@ class Entry:
                 yield len(rows), {i.name: value for i, value in zip(declared, values) if i.name != '_'}
 
     def iterators(self, batch: Optional[int]) -> dict[str, Any]:
-        return {stream: once(dataset, batch or batch_of(self.program, stream))
+        return {stream: once(dataset, batch or self.program.settings.batch_of(stream))
                 for stream, dataset in self.datasets.items()}
 
 
@@ -164,11 +164,6 @@ def by_name(graph: Any, data: Any) -> Mapping[str, Any]:
         raise DataError(f'the outputs need {listing(needed)}' if needed else 'no output needs an input',
                         'give arrays by name: {' + ', '.join(f"'{name}': ..." for name in needed) + '}')
     return dict.fromkeys(needed, data)
-
-
-def batch_of(program: Program, stream: str) -> int:
-    """Returns how many rows the minibatches of a stream have in training."""
-    return program.settings.batches.get(stream, program.settings.batch)
 
 
 def device_of(program: Program) -> Any:

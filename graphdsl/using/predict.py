@@ -14,7 +14,7 @@ from graphdsl.runtime.arrays import array
 from graphdsl.runtime.data import DataError
 from graphdsl.runtime.data.errors import listing
 from graphdsl.runtime.seeds import generators_of_its_own
-from graphdsl.using.data import Data, Minibatch, batch_of, device_of
+from graphdsl.using.data import Data, Minibatch, device_of
 
 
 @dataclass(frozen=True)
@@ -97,7 +97,7 @@ def _minibatches(graph: CompiledGraph, computation: Computation, data: Data, bat
     models = {str(key): graph.models[str(key)] for one in computation.forward for key in one.assignment.models}
     streams = {i.name: i.stream for i in (*graph.inputs, *graph.noises)}
     read = [str(key) for key in computation.inputs]
-    usual = batch_of(graph, streams[read[0]] if read else '')
+    usual = graph.settings.batch_of(streams[read[0]] if read else '')
     size = batch or (1 if stateful.is_stateful(models) else usual)
     noises = [name for name in read if name not in computation.sources]
     if rows is not None and not computation.sources:

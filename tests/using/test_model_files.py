@@ -296,3 +296,32 @@ def test_a_file_that_cannot_be_written_is_as_it_was(whole, tmp_path):
     graph, _ = whole
     with pytest.raises(OSError):
         graph.save_weights(tmp_path / 'nowhere' / 'all.npz')
+
+
+class Caching(chainer.Chain):
+    """A link whose persistent value is not set."""
+
+    def __init__(self):
+        super().__init__()
+        self.add_persistent('cache', None)
+        with self.init_scope():
+            self.inner = chainer.links.Linear(4, 3)
+
+    def forward(self, x):
+        return self.inner(x)
+
+
+def test_values_that_are_not_set(tmp_path):
+    """Chainer writes None for them; it is the only Python object that is saved and read."""
+    text = GRAPH[:GRAPH.index('model')] + '''
+        import Caching from "lab"
+        model net = Caching()
+        x -> net -> y
+        loss kl = softmax_cross_entropy(y, t)
+        optimizer Adam() owns net
+    '''
+    graphs = [graphdsl.compile(text, bind={'Caching': Caching}) for _ in range(2)]
+    graphs[0].save_weights(tmp_path / 'w.npz')
+    graphs[1].load_weights(tmp_path / 'w.npz')
+    assert_all_equal(*graphs)
+    assert graphs[1].models['net'].caching_1.cache is None

@@ -9,7 +9,7 @@ from typing import Optional, Union
 
 from graphdsl.diagnostics import GraphError
 from graphdsl.driver import Compilation
-from graphdsl.files import replacing
+from graphdsl.files import replace_by
 from graphdsl.limits import with_room
 from graphdsl.shapes.check import Examination, examine
 from graphdsl.tools.draw import dot, mermaid
@@ -67,9 +67,7 @@ class Drawing:
             LayoutError: If it cannot be laid out.
             OSError: If it cannot be written.
         """
-        content = self.content(format_of(path))
-        with replacing(path) as file:
-            file.write(content)
+        replace_by(path, self.content(format_of(path)))
 
     def _repr_svg_(self) -> Optional[str]:
         try:
